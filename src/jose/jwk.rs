@@ -1,0 +1,229 @@
+//! A client's public keys: [`PublicKey`] and [`KeySet`] (RFC 7517), parsed once and kept.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PSS_2048_8192_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::JoseError;
+use josekit::jwk::Jwk;
+use josekit::jws::{JwsAlgorithm, JwsVerifier};
+use serde_json::Value;
+
+use crate::jose::alg::Alg;
+use crate::wire::json;
+
+const MOST_KEYS: usize = 20;
+const LONGEST_KID: usize = 256;
+const LARGEST_SET: usize = 64 * 1024;
+
+/// Members that only a private or symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A key set that cannot be used, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub &'static str);
+
+/// A public signature key and the one algorithm it serves.
+#[derive(Clone)]
+pub struct PublicKey {
+    kid: Option<String>,
+    alg: Alg,
+    engine: Arc<ParsedPublicKey>,
+}
+
+impl PublicKey {
+    /// Reads a JWK (RFC 7517 §4).
+    ///
+    /// # Errors
+    /// [`Unusable`]: a private member, an RSA modulus outside 2048–4096 bits, a weak exponent, a curve other than P-256, a point off the curve,
+    /// or an `alg` that does not fit the key (FAPI 1.0 part 1 §5.2.2-5 and -6).
+    fn read(jwk: &Jwk) -> Result<Self, Unusable> {
+        if PRIVATE.iter().any(|member| jwk.parameter(member).is_some()) {
+            return Err(Unusable("a key has a private or symmetric member; register public keys only"));
+        }
+        let (alg, engine) = match jwk.key_type() {
+            "EC" => (Alg::Es256, elliptic(jwk)?),
+            "RSA" => (Alg::Ps256, rsa(jwk)?),
+            _ => return Err(Unusable("a key is neither RSA nor EC")),
+        };
+        if jwk.algorithm().is_some_and(|name| name != alg.name()) {
+            return Err(Unusable("a key's alg is not PS256 or ES256, or does not fit its kty"));
+        }
+        let kid = jwk.key_id().map(str::to_owned);
+        if kid.as_ref().is_some_and(|kid| kid.is_empty() || kid.len() > LONGEST_KID) {
+            return Err(Unusable("a kid is empty or longer than 256"));
+        }
+        Ok(Self { kid, alg, engine: Arc::new(engine) })
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({} {:?})", self.alg.name(), self.kid)
+    }
+}
+
+impl JwsVerifier for PublicKey {
+    fn algorithm(&self) -> &dyn JwsAlgorithm {
+        &self.alg
+    }
+
+    fn key_id(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
+        self.engine.verify_sig(message, signature).map_err(|_| JoseError::InvalidSignature(Unusable("the signature does not hold").into()))
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsVerifier> {
+        Box::new(self.clone())
+    }
+}
+
+/// The keys of one client.
+#[derive(Clone, Debug)]
+pub struct KeySet(Vec<PublicKey>);
+
+impl KeySet {
+    /// Reads a JWK Set (RFC 7517 §5). Keys for encryption are left out, as RFC 7517 §4.2 lets them stand beside the others.
+    ///
+    /// # Errors
+    /// [`Unusable`]: over 64 KiB or 20 keys, not strict JSON, no signature key, or any key that [`PublicKey`] refuses.
+    pub fn parse(text: &[u8]) -> Result<Self, Unusable> {
+        if text.len() > LARGEST_SET {
+            return Err(Unusable("the key set is larger than 64 KiB"));
+        }
+        let mut set = json::object(text).map_err(|_| Unusable("the key set is not strict JSON"))?;
+        let Some(Value::Array(entries)) = set.remove("keys") else {
+            return Err(Unusable("the key set has no keys array"));
+        };
+        if entries.len() > MOST_KEYS {
+            return Err(Unusable("the key set has more than 20 keys"));
+        }
+        let mut keys = Vec::new();
+        for entry in entries {
+            let Value::Object(members) = entry else { return Err(Unusable("an entry of the key set is not an object")) };
+            let jwk = Jwk::from_map(members).map_err(|_| Unusable("an entry of the key set is not a JWK"))?;
+            if jwk.key_use() != Some("enc") {
+                keys.push(PublicKey::read(&jwk)?);
+            }
+        }
+        if keys.is_empty() { Err(Unusable("the key set has no signature key")) } else { Ok(Self(keys)) }
+    }
+
+    /// The keys that may have made a signature of `alg` under `kid`. FAPI 1.0 part 2 §8.11: where kids repeat, filter by what else is known
+    /// and try what is left. Without a `kid`, any key of that algorithm.
+    pub fn candidates<'a>(&'a self, alg: Alg, kid: Option<&'a str>) -> impl Iterator<Item = &'a dyn JwsVerifier> {
+        self.0
+            .iter()
+            .filter(move |key| key.alg == alg && (kid.is_none() || kid == key.kid.as_deref()))
+            .map(|key| key as &dyn JwsVerifier)
+    }
+
+    /// Whether a key of `alg` is in the set.
+    pub fn serves(&self, alg: Alg) -> bool {
+        self.candidates(alg, None).next().is_some()
+    }
+}
+
+fn elliptic(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
+    if jwk.curve() != Some("P-256") {
+        return Err(Unusable("an EC key is not on P-256"));
+    }
+    let (x, y) = (number(jwk, "x")?, number(jwk, "y")?);
+    if x.len() != 32 || y.len() != 32 {
+        return Err(Unusable("an EC coordinate does not have 32 bytes"));
+    }
+    let point = [&[4_u8][..], &x, &y].concat();
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| Unusable("an EC key is not a point of P-256"))
+}
+
+fn rsa(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
+    let (n, e) = (number(jwk, "n")?, number(jwk, "e")?);
+    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    if !(2048..=4096).contains(&bits) || n.first() == Some(&0) {
+        return Err(Unusable("an RSA modulus is not of 2048 to 4096 bits"));
+    }
+    if e != [1, 0, 1] {
+        return Err(Unusable("an RSA exponent is not 65537"));
+    }
+    PublicKeyComponents { n, e }
+        .to_parsed_public_key(&RSA_PSS_2048_8192_SHA256)
+        .map_err(|_| Unusable("an RSA key cannot be used"))
+}
+
+fn number(jwk: &Jwk, member: &str) -> Result<Vec<u8>, Unusable> {
+    let text = jwk.parameter(member).and_then(Value::as_str).ok_or(Unusable("a key lacks a member"))?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Unusable("a key has a member that is not base64url"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+    const Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
+
+    fn refused(key: &Value) -> &'static str {
+        KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes()).expect_err("unusable").0
+    }
+
+    #[test]
+    fn rfc7515_a_3_the_key_of_the_example_verifies_its_signature() {
+        let set = KeySet::parse(json!({"keys": [{"kty": "EC", "crv": "P-256", "x": X, "y": Y}]}).to_string().as_bytes()).expect("usable");
+        let message = b"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let signature = URL_SAFE_NO_PAD
+            .decode("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q")
+            .expect("base64url");
+        let key = set.candidates(Alg::Es256, None).next().expect("one key");
+        assert!(key.verify(message, &signature).is_ok());
+        let mut flipped = signature.clone();
+        flipped[40] ^= 1;
+        for forged in [vec![0; 64], flipped, signature[..63].to_vec(), [&signature[..], &[0]].concat(), Vec::new()] {
+            assert!(key.verify(message, &forged).is_err());
+        }
+        assert!(set.candidates(Alg::Ps256, None).next().is_none());
+        assert!(set.candidates(Alg::Es256, Some("other")).next().is_none());
+    }
+
+    #[test]
+    fn fapi1b_5_2_2_5_and_6_weak_and_private_keys_are_refused() {
+        let ec = json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y});
+        let with = |key: &Value, member: &str, value: Value| {
+            let mut key = key.clone();
+            key[member] = value;
+            key
+        };
+        for member in PRIVATE {
+            assert!(refused(&with(&ec, member, json!("AQAB"))).starts_with("a key has a private"), "{member}");
+        }
+        assert_eq!(refused(&with(&ec, "crv", json!("secp256k1"))), "an EC key is not on P-256");
+        assert_eq!(refused(&with(&ec, "y", json!(X))), "an EC key is not a point of P-256");
+        assert_eq!(refused(&with(&ec, "alg", json!("PS256"))), "a key's alg is not PS256 or ES256, or does not fit its kty");
+        assert_eq!(refused(&with(&ec, "x", json!("AAAA"))), "an EC coordinate does not have 32 bytes");
+        assert_eq!(refused(&json!({"kty": "oct", "kid": "1"})), "a key is neither RSA nor EC");
+        let rsa = |n: usize, e: &str| json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(vec![0xff; n]), "e": e});
+        assert_eq!(refused(&rsa(128, "AQAB")), "an RSA modulus is not of 2048 to 4096 bits");
+        assert_eq!(refused(&rsa(513, "AQAB")), "an RSA modulus is not of 2048 to 4096 bits");
+        assert_eq!(refused(&rsa(256, "Aw")), "an RSA exponent is not 65537");
+    }
+
+    #[test]
+    fn sets_are_bounded_and_strict() {
+        assert!(KeySet::parse(b"{\"keys\":[]}").is_err());
+        assert!(KeySet::parse(b"{\"keys\":[],\"keys\":[]}").is_err());
+        assert!(KeySet::parse(b"[]").is_err());
+        assert!(KeySet::parse(&vec![b' '; LARGEST_SET + 1]).is_err());
+        let many = json!({ "keys": vec![json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y}); 21] });
+        assert_eq!(KeySet::parse(many.to_string().as_bytes()).expect_err("too many").0, "the key set has more than 20 keys");
+        let mixed = json!({"keys": [{"kty": "RSA", "use": "enc", "n": "AA", "e": "AQAB"}, {"kty": "EC", "crv": "P-256", "x": X, "y": Y}]});
+        assert!(KeySet::parse(mixed.to_string().as_bytes()).expect("usable").serves(Alg::Es256));
+    }
+}

@@ -1,0 +1,207 @@
+//! [`Keyring`]: this server's own signature keys, and the JWK Set that publishes them (RFC 7517 §5, FAPI 1.0 part 2 §8.9).
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PSS_SHA256, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::JoseError;
+use josekit::jwk::Jwk;
+use josekit::jws::{JwsAlgorithm, JwsHeader, JwsSigner, serialize_compact};
+use serde_json::{Map, Value, json};
+
+use crate::jose::alg::Alg;
+use crate::jose::jwk::Unusable;
+use crate::secret::{Digest, Secret};
+
+/// One private key and the algorithm it serves.
+#[derive(Clone)]
+pub struct SigningKey {
+    alg: Alg,
+    kid: String,
+    public: Jwk,
+    engine: Arc<Engine>,
+}
+
+enum Engine {
+    Elliptic(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl SigningKey {
+    /// Reads a PKCS#8 key: P-256 serves ES256, RSA of 2048 to 4096 bits serves PS256. The `kid` is the RFC 7638 thumbprint, so that it
+    /// follows from the key and repeats for no other.
+    ///
+    /// # Errors
+    /// [`Unusable`]: any other key.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, Unusable> {
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der) {
+            let point = pair.public_key().as_ref();
+            let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+            let kid = Digest::of(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
+            let members = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
+            return Ok(Self::new(Alg::Es256, &kid, members, Engine::Elliptic(pair)));
+        }
+        let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| Unusable("it is neither a P-256 nor an RSA key of 2048 to 4096 bits in PKCS#8"))?;
+        if !(256..=512).contains(&pair.public_modulus_len()) {
+            return Err(Unusable("an RSA key has to have 2048 to 4096 bits"));
+        }
+        let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+        let (n, e) =
+            (URL_SAFE_NO_PAD.encode(n.big_endian_without_leading_zero()), URL_SAFE_NO_PAD.encode(e.big_endian_without_leading_zero()));
+        let kid = Digest::of(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes());
+        Ok(Self::new(Alg::Ps256, &kid, json!({"kty": "RSA", "n": n, "e": e}), Engine::Rsa(pair)))
+    }
+
+    fn new(alg: Alg, kid: &Digest, members: Value, engine: Engine) -> Self {
+        let Value::Object(members) = members else { unreachable!("built as an object above") };
+        let mut public = Jwk::from_map(members).expect("it has a kty");
+        public.set_key_use("sig");
+        public.set_algorithm(alg.name());
+        public.set_key_id(kid.to_string());
+        Self { alg, kid: kid.to_string(), public, engine: Arc::new(engine) }
+    }
+
+    /// The algorithm this key serves.
+    pub const fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    /// The public part, as it is published.
+    pub fn public(&self) -> &Map<String, Value> {
+        self.public.as_ref()
+    }
+
+    /// Signs `claims` as a JWT.
+    ///
+    /// # Errors
+    /// The engine failed.
+    pub fn sign(&self, typ: &str, claims: &Value) -> Result<Secret, Unusable> {
+        let mut header = JwsHeader::new();
+        header.set_token_type(typ);
+        serialize_compact(claims.to_string().as_bytes(), &header, self).map(Secret::new).map_err(|_| Unusable("signing failed"))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({} {})", self.alg.name(), self.kid)
+    }
+}
+
+impl JwsSigner for SigningKey {
+    fn algorithm(&self) -> &dyn JwsAlgorithm {
+        &self.alg
+    }
+
+    fn key_id(&self) -> Option<&str> {
+        Some(&self.kid)
+    }
+
+    fn signature_len(&self) -> usize {
+        match &*self.engine {
+            Engine::Elliptic(_) => 64,
+            Engine::Rsa(pair) => pair.public_modulus_len(),
+        }
+    }
+
+    /// The engine draws the per-signature randomness itself, from the operating system.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        let failed = |_| JoseError::InvalidSignature(Unusable("signing failed").into());
+        let random = SystemRandom::new();
+        match &*self.engine {
+            Engine::Elliptic(pair) => pair.sign(&random, message).map(|signature| signature.as_ref().to_vec()).map_err(failed),
+            Engine::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PSS_SHA256, &random, message, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+        }
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsSigner> {
+        Box::new(self.clone())
+    }
+}
+
+/// The keys this server signs with, at most one for each algorithm.
+#[derive(Clone, Debug)]
+pub struct Keyring(Vec<SigningKey>);
+
+impl Keyring {
+    /// A ring of `keys`.
+    ///
+    /// # Errors
+    /// [`Unusable`]: no key, or two for one algorithm.
+    pub fn new(keys: Vec<SigningKey>) -> Result<Self, Unusable> {
+        if keys.is_empty() {
+            return Err(Unusable("there is no signing key"));
+        }
+        if Alg::ALL.iter().any(|alg| keys.iter().filter(|key| key.alg == *alg).count() > 1) {
+            return Err(Unusable("there are two signing keys for one algorithm"));
+        }
+        Ok(Self(keys))
+    }
+
+    /// The key for `alg`.
+    pub fn key(&self, alg: Alg) -> Option<&SigningKey> {
+        self.0.iter().find(|key| key.alg == alg)
+    }
+
+    /// The algorithms there are keys for.
+    pub fn algs(&self) -> Vec<Alg> {
+        Alg::ALL.into_iter().filter(|alg| self.key(*alg).is_some()).collect()
+    }
+
+    /// The public keys: `kid`, `use` and `alg` in each, so that one key matches each token (OpenID Connect Core §10.1).
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": self.0.iter().map(SigningKey::public).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::jwk::KeySet;
+    use crate::jose::jws::Compact;
+
+    fn keys() -> Vec<SigningKey> {
+        let ec = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+        let rsa = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).expect("a key");
+        vec![
+            SigningKey::from_pkcs8(&ec.serialize_der()).expect("usable"),
+            SigningKey::from_pkcs8(&rsa.serialize_der()).expect("usable"),
+        ]
+    }
+
+    #[test]
+    fn what_the_ring_signs_its_published_keys_verify_and_only_those() {
+        let ring = Keyring::new(keys()).expect("one of each");
+        let published = KeySet::parse(ring.jwks().to_string().as_bytes()).expect("public keys");
+        let others = KeySet::parse(Keyring::new(keys()).expect("one of each").jwks().to_string().as_bytes()).expect("public keys");
+        for alg in Alg::ALL {
+            let token = ring.key(alg).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
+            let read = |token| Compact::parse(token, 8192).expect("well-formed");
+            assert_eq!(read(token.reveal()).verify(&published, alg).expect("ours").string("sub"), Ok(Some("alice")));
+            assert!(read(token.reveal()).verify(&others, alg).is_err());
+        }
+    }
+
+    #[test]
+    fn rfc7638_3_1_the_kid_is_the_thumbprint() {
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let input = format!(r#"{{"e":"AQAB","kty":"RSA","n":"{n}"}}"#);
+        assert_eq!(Digest::of(input.as_bytes()).to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    }
+
+    #[test]
+    fn a_ring_needs_exactly_one_key_for_each_algorithm_it_serves() {
+        assert!(Keyring::new(Vec::new()).is_err());
+        assert!(Keyring::new([keys(), keys()].concat()).is_err());
+        assert!(SigningKey::from_pkcs8(b"not a key").is_err());
+        let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
+        assert!(SigningKey::from_pkcs8(&p384.serialize_der()).is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! [`Backchannel`]: an authentication request at the backchannel endpoint (CIBA §7.1), and the clauses that govern it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::{Reason, Rejection};
+use crate::jose::claims::Claims;
+use crate::profile::client::Client;
+use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::verified::{Governed, Rule};
+use crate::profile::{Profile, client_auth, request_object};
+use crate::wire::Malformed;
+use crate::wire::inbound::Inbound;
+
+const HINTS: [&str; 3] = ["login_hint_token", "id_token_hint", "login_hint"];
+const LONGEST_SCOPE: usize = 2 * 1024;
+const MOST_SCOPES: usize = 64;
+const LONGEST_HINT: usize = 512;
+const LONGEST_ACR_VALUES: usize = 512;
+const MOST_ACR_VALUES: usize = 8;
+
+/// Who is to be asked, in the client's words.
+#[derive(Debug)]
+pub struct Hint {
+    /// The parameter that carried it.
+    pub hint_type: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+/// An authentication request, parsed from the request object alone.
+pub struct Backchannel {
+    client: Arc<Client>,
+    scope: String,
+    hints: Vec<Hint>,
+    binding_message: Option<String>,
+    requested_expiry: Option<u32>,
+    acr_values: Vec<String>,
+    user_code: bool,
+}
+
+impl Governed for Backchannel {
+    const RULES: &'static [Rule<Self>] = &[
+        Rule { clause: "CIBA-4R-9", reason: Reason::UnauthorizedClient, holds: |r, _, _| r.client.has_ciba_grant() },
+        Rule { clause: "CIBA-7.1-9", reason: Reason::InvalidRequest, holds: |r, _, _| !r.scope.is_empty() },
+        Rule { clause: "CIBA-7.1-11", reason: Reason::InvalidScope, holds: |r, _, _| is_scope(&r.scope) },
+        Rule { clause: "CIBA-7.1-10", reason: Reason::InvalidScope, holds: |r, _, _| r.scopes().any(|scope| scope == "openid") },
+        Rule { clause: "CIBA-7.1-12", reason: Reason::InvalidScope, holds: |r, _, _| {
+            r.scopes().all(|scope| r.client.scope().iter().any(|registered| registered == scope))
+        } },
+        Rule { clause: "CIBA-7.1-18", reason: Reason::InvalidRequest, holds: |r, _, _| r.acr_values.len() <= MOST_ACR_VALUES },
+        Rule { clause: "CIBA-7.1-19", reason: Reason::InvalidRequest, holds: |r, _, _| r.hints.len() == 1 },
+        Rule { clause: "CIBA-7.1-26", reason: Reason::InvalidRequest, holds: |r, p, _| r.hints.iter().all(|hint| is_usable(hint, p)) },
+        Rule { clause: "FAPICIBA-5.2.2-2", reason: Reason::InvalidRequest, holds: |r, p, _| {
+            r.binding_message.is_some() || !p.rules().authentication_request.binding_message_required
+        } },
+        Rule { clause: "CIBA-7.1-29", reason: Reason::InvalidBindingMessage, holds: |r, p, _| {
+            r.binding_message.as_ref().is_none_or(|message| can_be_shown(message, p))
+        } },
+        Rule { clause: "CIBA-7.1-31", reason: Reason::InvalidRequest, holds: |r, _, _| !r.user_code },
+    ];
+}
+
+impl Request for Backchannel {
+    /// CIBA §7.2: authenticate the client, then open the signed request, then look at what it asks for.
+    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+        let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "CIBA-7.1-2"))?;
+        let client = client_auth::authenticate(gate, &inbound, &form).await?;
+        let by = client.client_id.clone();
+        let object = request_object::open(gate, &client, &form).await.map_err(|refusal| refusal.by(&by))?;
+        Self::parse(client, object.claims()).map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.client.client_id)
+    }
+}
+
+impl Backchannel {
+    /// Who asks.
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// Whom to ask: the one hint that was given.
+    pub fn hint(&self) -> &Hint {
+        self.hints.first().expect("CIBA-7.1-19 held")
+    }
+
+    /// What is asked for.
+    pub fn scope(&self) -> Vec<String> {
+        self.scopes().map(str::to_owned).collect()
+    }
+
+    /// What both devices show.
+    pub fn binding_message(&self) -> &str {
+        self.binding_message.as_deref().unwrap_or_default()
+    }
+
+    /// The authentication context classes the client would like, best first.
+    pub fn acr_values(&self) -> &[String] {
+        &self.acr_values
+    }
+
+    /// How long the request lives, in seconds: what was asked for, capped (CIBA §7.1 `requested_expiry`).
+    pub fn expires_in(&self, profile: &Profile) -> u32 {
+        let limits = &profile.rules().authentication_request;
+        self.requested_expiry.map_or(limits.default_expiry, |requested| requested.min(limits.longest_expiry))
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scope.split(' ')
+    }
+
+    fn parse(client: Arc<Client>, claims: &Claims) -> Result<Self, Malformed> {
+        let mut hints = Vec::new();
+        for hint_type in HINTS {
+            if let Some(value) = claims.string(hint_type)? {
+                hints.push(Hint { hint_type, value: value.to_owned() });
+            }
+        }
+        let acr_values = claims.string("acr_values")?.unwrap_or_default();
+        if acr_values.len() > LONGEST_ACR_VALUES || !acr_values.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(Malformed("acr_values is too long or has unusual characters"));
+        }
+        Ok(Self {
+            client,
+            scope: claims.string("scope")?.unwrap_or_default().to_owned(),
+            hints,
+            binding_message: claims.string("binding_message")?.map(str::to_owned),
+            requested_expiry: expiry(claims)?,
+            acr_values: acr_values.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect(),
+            user_code: claims.string("user_code")?.is_some(),
+        })
+    }
+}
+
+/// CIBA §7.1.1: a JSON number, or a string of digits; a positive whole number either way. Over ten digits it is no longer taken for one.
+fn expiry(claims: &Claims) -> Result<Option<u32>, Malformed> {
+    let bad = Malformed("requested_expiry is not a positive whole number");
+    let number = match claims.value("requested_expiry") {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.as_u64().ok_or(bad)?,
+        Some(Value::String(text)) if text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse::<u64>().map_err(|_| bad)?
+        }
+        Some(_) => return Err(bad),
+    };
+    if number == 0 || number > 9_999_999_999 { Err(bad) } else { Ok(Some(u32::try_from(number).unwrap_or(u32::MAX))) }
+}
+
+/// RFC 6749 §3.3: scope tokens with one space between, none of them twice.
+fn is_scope(scope: &str) -> bool {
+    let tokens: Vec<&str> = scope.split(' ').collect();
+    scope.len() <= LONGEST_SCOPE
+        && tokens.len() <= MOST_SCOPES
+        && tokens.iter().all(|token| !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)))
+        && (1..tokens.len()).all(|at| !tokens[..at].contains(&tokens[at]))
+}
+
+fn is_usable(hint: &Hint, profile: &Profile) -> bool {
+    profile.rules().authentication_request.hints.iter().any(|accepted| accepted == hint.hint_type)
+        && hint.value.len() <= LONGEST_HINT
+        && !hint.value.chars().any(char::is_control)
+}
+
+/// CIBA §7.1: a message that is too long, or that a screen would not show as it was written, is refused, not cut. No control characters, nothing
+/// that turns the direction of text or takes no room, nothing outside the plane of everyday scripts.
+fn can_be_shown(message: &str, profile: &Profile) -> bool {
+    let longest = profile.rules().authentication_request.longest_binding_message as usize;
+    message.chars().count() <= longest && message.chars().all(is_plain) && message.trim() == message
+}
+
+fn is_plain(c: char) -> bool {
+    !(c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{2028}'..='\u{202e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{10000}'..))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn claims(value: Value) -> Claims {
+        match value {
+            Value::Object(object) => Claims::new(object),
+            other => panic!("not an object: {other}"),
+        }
+    }
+
+    #[test]
+    fn ciba_7_1_34_and_35_an_expiry_is_a_positive_whole_number_or_its_digits() {
+        for (given, read) in [(json!(30), 30), (json!("30"), 30), (json!("0000000030"), 30), (json!(9_999_999_999_u64), u32::MAX)] {
+            assert_eq!(expiry(&claims(json!({ "requested_expiry": given }))), Ok(Some(read)), "{given}");
+        }
+        for bad in [json!(0), json!("0"), json!(-1), json!(1.5), json!(1e3), json!("abc"), json!(""), json!("+5"), json!(" 5"), json!("12345678901"),
+            json!(u64::MAX), json!(null), json!(true), json!([5])] {
+            assert!(expiry(&claims(json!({ "requested_expiry": bad }))).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ciba_7_1_11_a_scope_is_tokens_with_one_space_between() {
+        assert!(is_scope("openid accounts") && is_scope("accounts openid") && is_scope("openid consent:urn:bank:1"));
+        for bad in ["", " openid", "openid ", "openid  accounts", "openid\taccounts", "open\"id", "open\\id", "openid openid", "openid é"] {
+            assert!(!is_scope(bad), "{bad:?}");
+        }
+        assert!(!is_scope(&(0..65).map(|i| format!("s{i}")).collect::<Vec<_>>().join(" ")));
+        assert!(!is_scope(&"s".repeat(LONGEST_SCOPE + 1)));
+    }
+
+    #[test]
+    fn ciba_7_1_29_what_a_screen_would_not_show_as_written_is_not_plain() {
+        assert!("1234 Café 品川 €9,90 №7 — ok".chars().all(is_plain));
+        for c in ['\n', '\u{1b}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{200d}', '\u{feff}', '\u{85}', '👍', '\u{e0041}', '\u{fe0f}'] {
+            assert!(!is_plain(c), "{c:?}");
+        }
+    }
+}

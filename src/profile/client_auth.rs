@@ -1,0 +1,115 @@
+//! Client authentication by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3, CIBA §7.1). Every failure is `invalid_client`.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::error::{Reason, Rejection};
+use crate::jose::claims::Claims;
+use crate::jose::jws::Compact;
+use crate::profile::client::Client;
+use crate::profile::gate::{Gate, Kind, Spent, malformed};
+use crate::profile::verified::{Governed, Rule};
+use crate::profile::{AssertionAudience, Profile};
+use crate::wire::Malformed;
+use crate::wire::form::Form;
+use crate::wire::inbound::Inbound;
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const LONGEST: usize = 8 * 1024;
+const LONGEST_JTI: usize = 256;
+
+/// The claims of a client assertion whose signature holds.
+pub struct ClientAssertion {
+    client: Arc<Client>,
+    iss: String,
+    sub: String,
+    aud: Vec<String>,
+    exp: Option<Timestamp>,
+    nbf: Option<Timestamp>,
+    iat: Option<Timestamp>,
+    jti: String,
+    client_id: Option<String>,
+}
+
+impl Governed for ClientAssertion {
+    const RULES: &'static [Rule<Self>] = &[
+        Rule { clause: "CA-3", reason: Reason::InvalidClient, holds: |a, _, _| a.iss == a.client.client_id && a.sub == a.iss },
+        Rule { clause: "CA-4", reason: Reason::InvalidClient, holds: |a, _, _| a.client_id.as_ref().is_none_or(|id| *id == a.sub) },
+        Rule { clause: "CIBA-7.1-5", reason: Reason::InvalidClient, holds: addressed_to_us },
+        Rule { clause: "CA-8", reason: Reason::InvalidClient, holds: |a, _, now| a.exp.is_some_and(|exp| exp > now) },
+        Rule { clause: "RFC7523-3-4", reason: Reason::InvalidClient, holds: |a, p, now| {
+            a.exp.is_some_and(|exp| exp.since(now) <= i64::from(p.rules().client_authentication.longest_assertion))
+        } },
+        Rule { clause: "CA-9", reason: Reason::InvalidClient, holds: |a, p, now| not_ahead(a.nbf, p, now) },
+        Rule { clause: "CA-10", reason: Reason::InvalidClient, holds: |a, p, now| not_ahead(a.iat, p, now) },
+        Rule { clause: "CA-11", reason: Reason::InvalidClient, holds: |a, _, _| is_an_id(&a.jti) },
+    ];
+}
+
+impl ClientAssertion {
+    fn read(client: Arc<Client>, claims: &Claims, client_id: Option<&str>) -> Result<Self, Malformed> {
+        let text = |name| claims.string(name).map(|text| text.unwrap_or_default().to_owned());
+        Ok(Self {
+            iss: text("iss")?,
+            sub: text("sub")?,
+            aud: claims.audience()?.into_iter().map(str::to_owned).collect(),
+            exp: claims.time("exp")?,
+            nbf: claims.time("nbf")?,
+            iat: claims.time("iat")?,
+            jti: text("jti")?,
+            client_id: client_id.map(str::to_owned),
+            client,
+        })
+    }
+}
+
+/// Finds out who sent `inbound`, whose parameters are `form`.
+///
+/// RFC 6749 §2.3: one method in one request. Whoever fails learns nothing of why: an unknown client and a bad signature look the same.
+pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) -> Result<Arc<Client>, Rejection> {
+    let failed = |clause, cause| Rejection::new(Reason::InvalidClient, clause, cause);
+    let asserted = form.value("client_assertion");
+    if inbound.authorization && asserted.is_none() {
+        return Err(Rejection::new(Reason::InvalidClientHeader, "CA-16", "the client used the Authorization header"));
+    }
+    if inbound.authorization || form.has_any(&["client_secret"]) {
+        let reason = if asserted.is_some() { Reason::InvalidRequest } else { Reason::InvalidClient };
+        return Err(Rejection::new(reason, "CIBA-7.1-7", "the client used another method, or two"));
+    }
+    if form.value("client_assertion_type") != Some(ASSERTION_TYPE) {
+        return Err(failed("CA-1", "client_assertion_type is absent or another"));
+    }
+    let unreadable = malformed(Reason::InvalidClient, "CA-2");
+    let token = Compact::parse(asserted.ok_or_else(|| failed("CA-13", "there is no client_assertion"))?, LONGEST).map_err(&unreadable)?;
+    if !token.is_of_type("client-authentication+jwt") {
+        return Err(failed("CA-7", "the typ is that of another kind of token"));
+    }
+    let claimed = token.unverified("sub").ok_or_else(|| failed("CA-3", "there is no sub"))?;
+    let client = gate.clients.client(claimed).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
+    let claims = token.verify(&client.jwks, client.token_endpoint_auth_signing_alg).map_err(malformed(Reason::InvalidClient, "CA-12"))?;
+    let assertion = ClientAssertion::read(client, &claims, form.value("client_id")).map_err(unreadable)?;
+    let verified = gate.hold(assertion)?;
+    let ClientAssertion { client, jti, exp, .. } = verified.request();
+    let id = Spent { kind: Kind::ClientAssertion, client_id: &client.client_id, jti };
+    gate.spend(&id, exp.expect("CA-8 held"), Reason::InvalidClient).await?;
+    Ok(client.clone())
+}
+
+/// CIBA §7.1, RFC 10070: one audience, and it is ours. An array with a foreign entry would let another server replay the assertion here.
+fn addressed_to_us(assertion: &ClientAssertion, profile: &Profile, _: Timestamp) -> bool {
+    let [only] = assertion.aud.as_slice() else { return false };
+    match profile.rules().client_authentication.assertion_audience {
+        AssertionAudience::Endpoints => profile.issuer().has(only),
+        AssertionAudience::Issuer => *only == profile.issuer().issuer,
+    }
+}
+
+/// Whether `time`, if given, is at most the leeway ahead of `now`.
+pub(super) fn not_ahead(time: Option<Timestamp>, profile: &Profile, now: Timestamp) -> bool {
+    time.is_none_or(|time| time <= now.plus(profile.rules().clock.leeway))
+}
+
+/// 1–256 visible ASCII characters.
+pub(super) fn is_an_id(jti: &str) -> bool {
+    (1..=LONGEST_JTI).contains(&jti.len()) && jti.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,115 @@
+//! [`Decision`]: what the person decided, brought by the bank (CIBA §8). deploy/bank.md is the manual of this interface.
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::error::{Reason, Rejection};
+use crate::jose::claims::Claims;
+use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::redemption::could_be_ours;
+use crate::profile::verified::{Governed, Rule};
+use crate::secret::Secret;
+use crate::wire::Malformed;
+use crate::wire::inbound::Inbound;
+
+const MEMBERS: [&str; 5] = ["auth_req_id", "decision", "sub", "acr", "auth_time"];
+
+/// What the person said.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Yes.
+    Approve(Approval),
+    /// No.
+    Deny,
+}
+
+/// Who said yes, when, and how sure the bank is that it was them.
+#[derive(Debug)]
+pub struct Approval {
+    /// The user who approved. Has to be the user who was asked.
+    pub sub: String,
+    /// `acr`: the authentication context class that was achieved.
+    pub acr: Option<String>,
+    /// `auth_time`: when the user was authenticated.
+    pub auth_time: Timestamp,
+}
+
+/// A decision, parsed.
+pub struct Decision {
+    auth_req_id: Secret,
+    verdict: Verdict,
+}
+
+impl Governed for Decision {
+    const RULES: &'static [Rule<Self>] = &[
+        Rule { clause: "CIBA-8-3", reason: Reason::UnknownDecision, holds: |d, _, _| could_be_ours(&d.auth_req_id) },
+        Rule { clause: "OIDC-2-sub", reason: Reason::InvalidRequest, holds: |d, _, _| match &d.verdict {
+            Verdict::Approve(approval) => is_sub(&approval.sub),
+            Verdict::Deny => true,
+        } },
+        Rule { clause: "OIDC-2-acr", reason: Reason::InvalidRequest, holds: |d, p, _| match &d.verdict {
+            Verdict::Approve(Approval { acr: Some(acr), .. }) => p.issuer().acr_values_supported.contains(acr),
+            Verdict::Approve(_) | Verdict::Deny => true,
+        } },
+        Rule { clause: "OIDC-2-auth_time", reason: Reason::InvalidRequest, holds: |d, p, now| match &d.verdict {
+            Verdict::Approve(approval) => approval.auth_time <= now.plus(p.rules().clock.leeway),
+            Verdict::Deny => true,
+        } },
+    ];
+}
+
+impl Request for Decision {
+    /// The certificate is looked at before a byte of the body is read.
+    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+        let now = gate.now();
+        let by_the_bank = inbound.certificate.as_ref().is_some_and(|certificate| {
+            let valid = certificate.not_before <= now.seconds() && now.seconds() <= certificate.not_after;
+            valid && gate.bank.contains(&certificate.thumbprint)
+        });
+        if !by_the_bank {
+            return Err(Rejection::new(Reason::InvalidClient, "CIBA-8-1", "the certificate is not the bank's, or not valid now"));
+        }
+        let unreadable = malformed(Reason::InvalidRequest, "CIBA-8-1");
+        let claims = Claims::new(inbound.json().map_err(&unreadable)?);
+        let (auth_req_id, verdict) = parse(&claims, now).map_err(unreadable)?;
+        Ok(Self { auth_req_id, verdict })
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Decision {
+    /// What about.
+    pub const fn auth_req_id(&self) -> &Secret {
+        &self.auth_req_id
+    }
+
+    /// What was decided.
+    pub const fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+}
+
+fn parse(claims: &Claims, now: Timestamp) -> Result<(Secret, Verdict), Malformed> {
+    if claims.names().any(|name| !MEMBERS.contains(&name)) {
+        return Err(Malformed("the decision has a member that this interface does not know"));
+    }
+    let auth_req_id = claims.string("auth_req_id")?.ok_or(Malformed("there is no auth_req_id"))?;
+    let verdict = match claims.value("decision").and_then(Value::as_str) {
+        Some("approve") => Verdict::Approve(Approval {
+            sub: claims.string("sub")?.ok_or(Malformed("an approval has to say whose it is"))?.to_owned(),
+            acr: claims.string("acr")?.map(str::to_owned),
+            auth_time: claims.time("auth_time")?.unwrap_or(now),
+        }),
+        Some("deny") => Verdict::Deny,
+        _ => return Err(Malformed("the decision is neither approve nor deny")),
+    };
+    Ok((Secret::new(auth_req_id.to_owned()), verdict))
+}
+
+/// OpenID Connect Core §2: at most 255 ASCII characters; here, printable ones.
+pub fn is_sub(sub: &str) -> bool {
+    (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}

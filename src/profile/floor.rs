@@ -1,0 +1,178 @@
+//! The floor: the weakest profile this binary will load, one clause a line. FAPI-CIBA-ID1 and what it pulls in.
+
+use std::fmt;
+
+use crate::jose::alg::Alg;
+use crate::profile::{Data, DeliveryMode, Method};
+
+/// One way in which a profile file is weaker than FAPI-CIBA-ID1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undercut {
+    /// The clause it would break.
+    pub clause: &'static str,
+    /// What to change, in words.
+    pub says: String,
+}
+
+impl fmt::Display for Undercut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.says, self.clause)
+    }
+}
+
+/// One clause of the floor.
+struct Clause {
+    id: &'static str,
+    says: &'static str,
+    holds: fn(&Data) -> bool,
+}
+
+const FLOOR: &[Clause] = &[
+    Clause {
+        id: "FAPI1A-8.6",
+        says: "algorithms: PS256 and ES256 are the only ones, and there has to be one",
+        holds: |p| some(&p.algorithms, |name| Alg::parse(name).is_some()),
+    },
+    Clause {
+        id: "FAPI1A-5.2.2-14",
+        says: "client_authentication.methods: private_key_jwt is the only one offered yet",
+        holds: |p| some(&p.client_authentication.methods, |name| Method::parse(name).is_some()),
+    },
+    Clause {
+        id: "RFC7523-3-4",
+        says: "client_authentication.longest_assertion: from 60 to 600",
+        holds: |p| (60..=600).contains(&p.client_authentication.longest_assertion),
+    },
+    Clause {
+        id: "FAPICIBA-5.2.2-9",
+        says: "request_object.longest_lifetime: from 60 to 3600",
+        holds: |p| (60..=3600).contains(&p.request_object.longest_lifetime),
+    },
+    Clause {
+        id: "FAPI1A-5.2.2-17",
+        says: "request_object.oldest: from 60 to 3600",
+        holds: |p| (60..=3600).contains(&p.request_object.oldest),
+    },
+    Clause {
+        id: "FAPI2-5.3.2.1-6",
+        says: "clock.leeway: from 10 to 60",
+        holds: |p| (10..=60).contains(&p.clock.leeway),
+    },
+    Clause {
+        id: "FAPICIBA-5.2.2-3",
+        says: "authentication_request.delivery_modes: push is forbidden, and only poll is offered yet",
+        holds: |p| p.authentication_request.delivery_modes.iter().all(|name| DeliveryMode::parse(name).is_some()),
+    },
+    Clause {
+        id: "FAPICIBA-5.2.2-4",
+        says: "authentication_request.delivery_modes: poll has to be there",
+        holds: |p| p.authentication_request.delivery_modes.iter().any(|name| name == "poll"),
+    },
+    Clause {
+        id: "CIBA-7.1",
+        says: "authentication_request.hints: login_hint is the only one offered yet",
+        holds: |p| some(&p.authentication_request.hints, |name| name == "login_hint"),
+    },
+    Clause {
+        id: "FAPICIBA-5.2.2-2",
+        says: "authentication_request.binding_message_required: true, as nothing else makes a request unique yet",
+        holds: |p| p.authentication_request.binding_message_required,
+    },
+    Clause {
+        id: "CIBA-7.1-30",
+        says: "authentication_request.longest_binding_message: from 4 to 300",
+        holds: |p| (4..=300).contains(&p.authentication_request.longest_binding_message),
+    },
+    Clause {
+        id: "CIBA-7.3-4",
+        says: "authentication_request.longest_expiry: from 30 to 3600",
+        holds: |p| (30..=3600).contains(&p.authentication_request.longest_expiry),
+    },
+    Clause {
+        id: "CIBA-7.3-4",
+        says: "authentication_request.default_expiry: from 30 to longest_expiry",
+        holds: |p| (30..=p.authentication_request.longest_expiry).contains(&p.authentication_request.default_expiry),
+    },
+    Clause {
+        id: "CIBA-7.3-5",
+        says: "authentication_request.interval: from 1 to 60",
+        holds: |p| (1..=60).contains(&p.authentication_request.interval),
+    },
+    Clause {
+        id: "FAPI1B-5.2.2-21",
+        says: "access_token.lifetime: from 30 to 600",
+        holds: |p| (30..=600).contains(&p.access_token.lifetime),
+    },
+    Clause {
+        id: "OIDC-2",
+        says: "id_token.lifetime: from 30 to 3600",
+        holds: |p| (30..=3600).contains(&p.id_token.lifetime),
+    },
+];
+
+/// Every clause that `data` undercuts, in the order of the floor.
+pub(super) fn undercut(data: &Data) -> Vec<Undercut> {
+    FLOOR
+        .iter()
+        .filter(|clause| !(clause.holds)(data))
+        .map(|clause| Undercut { clause: clause.id, says: clause.says.to_owned() })
+        .collect()
+}
+
+fn some(names: &[String], known: impl Fn(&str) -> bool) -> bool {
+    !names.is_empty() && names.iter().all(|name| known(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::profile::issuer::Issuer;
+    use crate::profile::{FAPI_CIBA_ID1, Profile};
+
+    fn load(text: &str) -> Result<Profile, Vec<super::Undercut>> {
+        Profile::load(text, Issuer::at("https://as.example").expect("an issuer"))
+    }
+
+    #[test]
+    fn the_shipped_profile_loads() {
+        assert_eq!(load(FAPI_CIBA_ID1).expect("stands on the floor").rules().name, "fapi-ciba-id1");
+    }
+
+    #[test]
+    fn each_clause_of_the_floor_refuses_what_undercuts_it() {
+        for (from, to, clause) in [
+            (r#"algorithms = ["PS256", "ES256"]"#, r#"algorithms = ["PS256", "RS256"]"#, "FAPI1A-8.6"),
+            (r#"algorithms = ["PS256", "ES256"]"#, "algorithms = []", "FAPI1A-8.6"),
+            (r#"methods = ["private_key_jwt"]"#, r#"methods = ["client_secret_basic"]"#, "FAPI1A-5.2.2-14"),
+            ("longest_assertion = 600", "longest_assertion = 601", "RFC7523-3-4"),
+            ("longest_lifetime = 3600", "longest_lifetime = 3601", "FAPICIBA-5.2.2-9"),
+            ("oldest = 3600", "oldest = 3601", "FAPI1A-5.2.2-17"),
+            ("leeway = 30", "leeway = 61", "FAPI2-5.3.2.1-6"),
+            (r#"delivery_modes = ["poll"]"#, r#"delivery_modes = ["poll", "push"]"#, "FAPICIBA-5.2.2-3"),
+            (r#"delivery_modes = ["poll"]"#, "delivery_modes = []", "FAPICIBA-5.2.2-4"),
+            (r#"hints = ["login_hint"]"#, "hints = []", "CIBA-7.1"),
+            ("binding_message_required = true", "binding_message_required = false", "FAPICIBA-5.2.2-2"),
+            ("longest_binding_message = 64", "longest_binding_message = 301", "CIBA-7.1-30"),
+            ("longest_expiry = 600", "longest_expiry = 3601", "CIBA-7.3-4"),
+            ("default_expiry = 120", "default_expiry = 601", "CIBA-7.3-4"),
+            ("interval = 5", "interval = 0", "CIBA-7.3-5"),
+            ("[access_token]\n# FAPI 1.0 part 1 5.2.2-21. Bound to the client's certificate (RFC 8705), always.\nlifetime = 300",
+             "[access_token]\nlifetime = 601", "FAPI1B-5.2.2-21"),
+            ("[id_token]\nlifetime = 300", "[id_token]\nlifetime = 3601", "OIDC-2"),
+        ] {
+            let text = FAPI_CIBA_ID1.replace(from, to);
+            assert_ne!(text, FAPI_CIBA_ID1, "{from}");
+            let undercuts = load(&text).expect_err(to);
+            assert_eq!(undercuts.iter().map(|undercut| undercut.clause).collect::<Vec<_>>(), [clause], "{to}");
+        }
+    }
+
+    #[test]
+    fn every_undercut_is_named_at_once_and_tightening_is_welcome() {
+        let loose = FAPI_CIBA_ID1.replace("interval = 5", "interval = 0").replace("leeway = 30", "leeway = 600");
+        assert_eq!(load(&loose).expect_err("two faults").len(), 2);
+        let tight = FAPI_CIBA_ID1.replace("lifetime = 300", "lifetime = 60").replace(r#"["PS256", "ES256"]"#, r#"["PS256"]"#);
+        assert_eq!(load(&tight).expect("tighter").algorithms().len(), 1);
+        assert!(load("name = \"x\"").is_err());
+        assert!(load(&format!("surprise = 1\n{FAPI_CIBA_ID1}")).is_err());
+    }
+}

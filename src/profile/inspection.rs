@@ -1,0 +1,52 @@
+//! [`Inspection`]: a resource server asks about a token (RFC 7662 §2.1).
+
+use std::sync::Arc;
+
+use crate::error::{Reason, Rejection};
+use crate::profile::client::Client;
+use crate::profile::client_auth;
+use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::verified::{Governed, Rule};
+use crate::secret::Secret;
+use crate::wire::inbound::Inbound;
+
+const LONGEST: usize = 8 * 1024;
+
+/// A question about a token, parsed. `token_type_hint` only speeds a search up (RFC 7662 §2.1) and is not read.
+pub struct Inspection {
+    caller: Arc<Client>,
+    token: Option<Secret>,
+}
+
+impl Governed for Inspection {
+    const RULES: &'static [Rule<Self>] = &[
+        Rule { clause: "INTRO-2-2", reason: Reason::UnauthorizedClient, holds: |i, _, _| i.caller.may_introspect() },
+        Rule { clause: "INTRO-2-1", reason: Reason::InvalidRequest, holds: |i, _, _| {
+            i.token.as_ref().is_some_and(|token| token.reveal().len() <= LONGEST)
+        } },
+    ];
+}
+
+impl Request for Inspection {
+    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+        let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "INTRO-2-1"))?;
+        let caller = client_auth::authenticate(gate, &inbound, &form).await?;
+        Ok(Self { caller, token: form.value("token").map(|token| Secret::new(token.to_owned())) })
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.caller.client_id)
+    }
+}
+
+impl Inspection {
+    /// Who asks.
+    pub const fn caller(&self) -> &Arc<Client> {
+        &self.caller
+    }
+
+    /// About which token.
+    pub fn token(&self) -> &Secret {
+        self.token.as_ref().expect("INTRO-2-1 held")
+    }
+}

@@ -1,0 +1,198 @@
+//! [`Profile`]: the rules of one ecosystem as data, at least as strict as the [`floor`]. The heart of the house.
+
+pub mod backchannel;
+pub mod client;
+pub mod client_auth;
+pub mod decision;
+pub mod floor;
+pub mod gate;
+pub mod inspection;
+pub mod issuer;
+pub mod redemption;
+pub mod request_object;
+pub mod sender;
+pub mod verified;
+
+use serde::Deserialize;
+
+use crate::jose::alg::Alg;
+use crate::profile::floor::{Undercut, undercut};
+use crate::profile::issuer::Issuer;
+
+/// The profile that is compiled in, so that a bare binary serves.
+pub const FAPI_CIBA_ID1: &str = include_str!("../../profiles/fapi-ciba-id1.toml");
+
+/// How a client authenticates (FAPI 1.0 part 2 §5.2.2-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// OpenID Connect Core §9, RFC 7523.
+    PrivateKeyJwt,
+}
+
+impl Method {
+    /// Reads the registered name.
+    pub fn parse(name: &str) -> Option<Self> {
+        (name == Self::PrivateKeyJwt.name()).then_some(Self::PrivateKeyJwt)
+    }
+
+    /// The registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+}
+
+/// How a client learns the outcome (CIBA §5). There is no variant for push: FAPI-CIBA-ID1 §5.2.2-3 forbids it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryMode {
+    /// The client asks the token endpoint until there is an answer.
+    Poll,
+}
+
+impl DeliveryMode {
+    /// Reads the registered name.
+    pub fn parse(name: &str) -> Option<Self> {
+        (name == Self::Poll.name()).then_some(Self::Poll)
+    }
+
+    /// The registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// The rules in force: what the file says, checked against the floor, and the one issuer they are in force for.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    data: Data,
+    algorithms: Vec<Alg>,
+    methods: Vec<Method>,
+    delivery_modes: Vec<DeliveryMode>,
+    issuer: Issuer,
+}
+
+impl Profile {
+    /// Reads a profile file for `issuer`.
+    ///
+    /// # Errors
+    /// Every way in which the file is not a profile or undercuts the floor, one [`Undercut`] each.
+    pub fn load(text: &str, issuer: Issuer) -> Result<Self, Vec<Undercut>> {
+        let data: Data = toml::from_str(text).map_err(|error| {
+            let says = error.to_string().trim_end().to_owned();
+            vec![Undercut { clause: "profile", says: format!("the file is not a profile: {says}") }]
+        })?;
+        let undercuts = undercut(&data);
+        if !undercuts.is_empty() {
+            return Err(undercuts);
+        }
+        Ok(Self {
+            algorithms: data.algorithms.iter().filter_map(|name| Alg::parse(name)).collect(),
+            methods: data.client_authentication.methods.iter().filter_map(|name| Method::parse(name)).collect(),
+            delivery_modes: data.authentication_request.delivery_modes.iter().filter_map(|name| DeliveryMode::parse(name)).collect(),
+            data,
+            issuer,
+        })
+    }
+
+    /// The rules that are plain numbers, words and switches.
+    pub const fn rules(&self) -> &Data {
+        &self.data
+    }
+
+    /// The signature algorithms in force.
+    pub fn algorithms(&self) -> &[Alg] {
+        &self.algorithms
+    }
+
+    /// The client authentication methods in force.
+    pub fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// The delivery modes in force.
+    pub fn delivery_modes(&self) -> &[DeliveryMode] {
+        &self.delivery_modes
+    }
+
+    /// The one issuer the rules are in force for.
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+}
+
+/// A profile file, field by field. The comments are in `profiles/fapi-ciba-id1.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is explained, with its clause, in profiles/fapi-ciba-id1.toml")]
+pub struct Data {
+    pub name: String,
+    pub algorithms: Vec<String>,
+    pub client_authentication: ClientAuthentication,
+    pub request_object: RequestObject,
+    pub clock: Clock,
+    pub authentication_request: AuthenticationRequest,
+    pub access_token: Lifetime,
+    pub id_token: Lifetime,
+}
+
+/// `[client_authentication]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data")]
+pub struct ClientAuthentication {
+    pub methods: Vec<String>,
+    pub assertion_audience: AssertionAudience,
+    pub longest_assertion: u32,
+}
+
+/// Whom a client may address its assertion to.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum AssertionAudience {
+    /// The issuer or one of its endpoints (CIBA §7.1).
+    Endpoints,
+    /// The issuer alone (RFC 10070).
+    Issuer,
+}
+
+/// `[request_object]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data")]
+pub struct RequestObject {
+    pub longest_lifetime: u32,
+    pub oldest: u32,
+}
+
+/// `[clock]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data")]
+pub struct Clock {
+    pub leeway: u32,
+}
+
+/// `[authentication_request]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data")]
+pub struct AuthenticationRequest {
+    pub delivery_modes: Vec<String>,
+    pub hints: Vec<String>,
+    pub binding_message_required: bool,
+    pub longest_binding_message: u32,
+    pub default_expiry: u32,
+    pub longest_expiry: u32,
+    pub interval: u32,
+}
+
+/// `[access_token]`, `[id_token]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data")]
+pub struct Lifetime {
+    pub lifetime: u32,
+}

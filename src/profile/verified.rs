@@ -1,0 +1,47 @@
+//! [`Verified<T>`]: the proof that every rule held, and the only place that makes one.
+
+use crate::clock::Timestamp;
+use crate::error::{Reason, Rejection};
+use crate::profile::Profile;
+
+/// One clause of a spec: its id, the refusal for breaking it, and a pure predicate that says whether it holds.
+pub struct Rule<T: ?Sized> {
+    /// The clause, as in `conformance/clauses.toml`.
+    pub clause: &'static str,
+    /// What the caller is told when it does not hold.
+    pub reason: Reason,
+    /// Whether it holds.
+    pub holds: fn(&T, &Profile, Timestamp) -> bool,
+}
+
+/// A kind of request, or a part of one, and the clauses that govern it, in the order of the specs.
+pub trait Governed: Sized + 'static {
+    /// The clauses.
+    const RULES: &'static [Rule<Self>];
+}
+
+/// A request for which every rule held.
+///
+/// No constructor outside this module, and no `Deserialize`, `Clone` or `Default`: who holds one went through the [gate](super::gate), once.
+#[derive(Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The request.
+    pub const fn request(&self) -> &T {
+        &self.0
+    }
+
+    /// The request itself; the proof is spent.
+    pub(super) fn into_request(self) -> T {
+        self.0
+    }
+}
+
+/// Holds `request` against its rules; the first that fails is the answer.
+pub(super) fn conform<T: Governed>(request: T, profile: &Profile, now: Timestamp) -> Result<Verified<T>, Rejection> {
+    match T::RULES.iter().find(|rule| !(rule.holds)(&request, profile, now)) {
+        None => Ok(Verified(request)),
+        Some(rule) => Err(Rejection::new(rule.reason, rule.clause, "the rule does not hold")),
+    }
+}

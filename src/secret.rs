@@ -1,0 +1,176 @@
+//! What must not be seen and what must not be guessed: [`Secret`], its [`Digest`], and [`Entropy`].
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// A string that never reaches a log: no `Serialize`, and `Debug` prints `[redacted]`. Wiped when dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes `value` out of sight.
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// 256 bits of `entropy` as 43 characters of base64url: an `auth_req_id` or an access token (CIBA §7.3, RFC 6749 §10.10).
+    pub fn draw(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        entropy.fill(bytes.as_mut());
+        Self::new(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
+    }
+
+    /// The value itself, on its way to the one who may have it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What the store keeps in its place.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.0.as_bytes())
+    }
+}
+
+impl PartialEq for Secret {
+    /// In time that depends on the length alone.
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// SHA-256 of something, written as base64url: how secrets are stored and certificates are named (RFC 8705 §3.1 `x5t#S256`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut out = [0_u8; 32];
+        out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        Self(out)
+    }
+
+    /// The digest of several parts, each preceded by its length, so that no two lists of parts share one.
+    pub fn of_parts(parts: &[&str]) -> Self {
+        let mut joined = Vec::new();
+        for part in parts {
+            joined.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            joined.extend_from_slice(part.as_bytes());
+        }
+        Self::of(&joined)
+    }
+
+    /// A digest that was taken apart before.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
+        let bytes = bytes.try_into().map_err(|_| serde::de::Error::custom("a SHA-256 digest has 32 bytes"))?;
+        Ok(Self(bytes))
+    }
+}
+
+/// Where unguessable bytes come from.
+pub trait Entropy: Send + Sync {
+    /// Fills `buffer`.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// The operating system's generator, through aws-lc-rs.
+#[derive(Clone, Copy, Debug)]
+pub struct System;
+
+impl Entropy for System {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that draws")]
+    fn fill(&self, buffer: &mut [u8]) {
+        aws_lc_rs::rand::fill(buffer).expect("the operating system has a random generator, or nothing here is safe");
+    }
+}
+
+/// Bytes that repeat from one run to the next, for tests. Guessable: never for a server that anyone relies on.
+#[derive(Debug, Default)]
+pub struct Seeded(std::sync::atomic::AtomicU64);
+
+impl Entropy for Seeded {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            let draw = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            chunk.copy_from_slice(&Digest::of(&draw.to_be_bytes()).0[..chunk.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        let secret = Secret::new("hunter2".into());
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+        assert_eq!(secret.reveal(), "hunter2");
+    }
+
+    #[test]
+    fn a_drawn_secret_has_43_characters_and_no_twin() {
+        let (one, two) = (Secret::draw(&System), Secret::draw(&System));
+        assert_eq!(one.reveal().len(), 43);
+        assert!(one != two);
+    }
+
+    #[test]
+    fn parts_cannot_be_shifted_into_each_other() {
+        assert_ne!(Digest::of_parts(&["ab", "c"]), Digest::of_parts(&["a", "bc"]));
+        assert_ne!(Digest::of_parts(&["a"]), Digest::of_parts(&["a", ""]));
+    }
+
+    #[test]
+    fn a_digest_survives_being_written_and_read() {
+        let digest = Digest::of(b"certificate");
+        let text = serde_json::to_string(&digest).expect("a digest is a string");
+        assert_eq!(serde_json::from_str::<Digest>(&text).expect("as written"), digest);
+        assert!(serde_json::from_str::<Digest>("\"AAAA\"").is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Memory`]: the embedded backend. Bounded, swept, and forgotten when the process ends.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::clock::{Clock, Timestamp};
+use crate::secret::Digest;
+use crate::store::{Backend, Family, Key, Record, Unavailable};
+
+/// Shelves for each family, so that requests seldom wait for each other.
+const SHELVES: usize = 16;
+
+/// Records in memory, each family on shelves of its own, so that a flood of one kind leaves room for the others.
+pub struct Memory {
+    shelves: Vec<Mutex<Shelf>>,
+    most: usize,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    records: HashMap<Digest, Record>,
+    /// When to look at which record. One entry for each record, or more; a record is dropped only if its own `sweep_at` has come.
+    due: BinaryHeap<Reverse<(Timestamp, [u8; 32])>>,
+}
+
+impl Memory {
+    /// Room for about `capacity` records of each family.
+    pub fn new(capacity: usize, clock: Arc<dyn Clock>) -> Self {
+        let shelves = (0..SHELVES * Family::ALL.len()).map(|_| Mutex::default()).collect();
+        Self { shelves, most: capacity.div_ceil(SHELVES), clock }
+    }
+
+    fn shelf(&self, key: &Key) -> MutexGuard<'_, Shelf> {
+        let family = match key.family {
+            Family::Grant => 0,
+            Family::Pace => 1,
+            Family::AccessToken => 2,
+            Family::Spent => 3,
+        };
+        let place = family * SHELVES + usize::from(key.digest.bytes()[0]) % SHELVES;
+        self.shelves[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn sweep(&mut self, now: Timestamp) {
+        while let Some(Reverse((due, bytes))) = self.due.peek().copied().filter(|Reverse((due, _))| *due <= now) {
+            self.due.pop();
+            let digest = Digest::from_bytes(bytes);
+            match self.records.get(&digest).map(|record| record.sweep_at) {
+                Some(later) if later > now => self.due.push(Reverse((later.max(due), bytes))),
+                Some(_) => drop(self.records.remove(&digest)),
+                None => {}
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Memory {
+    async fn insert(&self, key: &Key, record: Record) -> Result<bool, Unavailable> {
+        let now = self.clock.now();
+        let mut shelf = self.shelf(key);
+        shelf.sweep(now);
+        if shelf.records.contains_key(&key.digest) {
+            return Ok(false);
+        }
+        if shelf.records.len() >= self.most {
+            return Err(Unavailable("the memory store is full"));
+        }
+        shelf.due.push(Reverse((record.sweep_at, *key.digest.bytes())));
+        shelf.records.insert(key.digest, record);
+        Ok(true)
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Vec<u8>>, Unavailable> {
+        Ok(self.shelf(key).records.get(&key.digest).map(|record| record.bytes.clone()))
+    }
+
+    async fn swap(&self, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
+        match self.shelf(key).records.get_mut(&key.digest) {
+            Some(there) if there.bytes == seen => {
+                *there = record;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Manual;
+
+    const START: Timestamp = Timestamp::from_seconds(1_000);
+
+    fn key(n: u32) -> Key {
+        Key { family: Family::Spent, digest: Digest::of(&n.to_be_bytes()) }
+    }
+
+    fn record(sweep_at: Timestamp) -> Record {
+        Record { bytes: b"x".to_vec(), sweep_at }
+    }
+
+    #[tokio::test]
+    async fn a_full_store_refuses_forgets_nothing_and_recovers_when_time_has_passed() {
+        let clock = Arc::new(Manual::at(START));
+        let memory = Memory::new(64, clock.clone());
+        let mut kept = Vec::new();
+        for n in 0..10_000 {
+            if memory.insert(&key(n), record(START.plus(60))).await == Ok(true) {
+                kept.push(n);
+            }
+        }
+        assert!((48..=64).contains(&kept.len()), "{}", kept.len());
+        for n in &kept {
+            assert_eq!(memory.insert(&key(*n), record(START.plus(60))).await, Ok(false));
+        }
+        let other = Key { family: Family::Grant, ..key(1) };
+        assert_eq!(memory.insert(&other, record(START.plus(60))).await, Ok(true), "other families have room of their own");
+        clock.advance(60);
+        for n in 0..64 {
+            memory.insert(&key(20_000 + n), record(START.plus(120))).await.ok();
+        }
+        assert!(memory.shelves.iter().map(|shelf| shelf.lock().expect("unpoisoned").due.len()).sum::<usize>() <= 66);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_swapped_lives_as_long_as_its_last_version_says() {
+        let clock = Arc::new(Manual::at(START));
+        let memory = Memory::new(16, clock.clone());
+        assert_eq!(memory.insert(&key(1), record(START.plus(10))).await, Ok(true));
+        assert_eq!(memory.swap(&key(1), b"x", Record { bytes: b"y".to_vec(), sweep_at: START.plus(100) }).await, Ok(true));
+        clock.advance(50);
+        assert_eq!(memory.insert(&key(1), record(START.plus(60))).await, Ok(false));
+        clock.advance(50);
+        assert_eq!(memory.insert(&key(1), record(START.plus(160))).await, Ok(true));
+    }
+}

@@ -1,0 +1,98 @@
+//! What this server answers: one serde shape per response.
+
+use serde::Serialize;
+
+use crate::secret::{Digest, Secret};
+
+/// CIBA §7.3: a backchannel authentication request was accepted.
+#[derive(Serialize)]
+pub struct Acknowledgement {
+    /// 43 characters of base64url.
+    #[serde(serialize_with = "revealed")]
+    pub auth_req_id: Secret,
+    /// Seconds until the request expires.
+    pub expires_in: u32,
+    /// Seconds to leave between two polls.
+    pub interval: u32,
+}
+
+/// RFC 6749 §5.1, CIBA §10.1.1: tokens.
+#[derive(Serialize)]
+pub struct Tokens {
+    /// 43 characters of base64url.
+    #[serde(serialize_with = "revealed")]
+    pub access_token: Secret,
+    /// `Bearer`, as RFC 8705 §3 leaves it for certificate-bound tokens.
+    pub token_type: &'static str,
+    /// Seconds the access token lives.
+    pub expires_in: u32,
+    /// What was granted, space-separated.
+    pub scope: String,
+    /// A signed JWT (OpenID Connect Core §2).
+    #[serde(serialize_with = "revealed")]
+    pub id_token: Secret,
+}
+
+/// RFC 7662 §2.2: what a resource server learns about a token.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Introspection {
+    /// Unknown, expired, or not for this resource server: one identical body.
+    Inactive {
+        /// Always false.
+        active: bool,
+    },
+    /// A live token.
+    Active(Box<Live>),
+}
+
+/// RFC 7662 §2.2, RFC 8705 §3.2: the claims of a live token.
+#[derive(Serialize)]
+pub struct Live {
+    /// Always true.
+    pub active: bool,
+    /// This server.
+    pub iss: String,
+    /// The resource server that asked.
+    pub aud: String,
+    /// Who holds the token.
+    pub client_id: String,
+    /// Whose data it opens.
+    pub sub: String,
+    /// The granted scopes that concern the resource server that asked.
+    pub scope: String,
+    /// `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds since the epoch.
+    pub iat: i64,
+    /// Seconds since the epoch.
+    pub exp: i64,
+    /// When the user approved, seconds since the epoch.
+    pub auth_time: i64,
+    /// How the user was authenticated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// What the caller of the API must prove to hold.
+    pub cnf: Confirmation,
+}
+
+/// RFC 7800 §3.1, RFC 8705 §3.1.
+#[derive(Serialize)]
+pub struct Confirmation {
+    /// SHA-256 of the DER of the certificate the token is bound to.
+    #[serde(rename = "x5t#S256")]
+    pub x5t_s256: Digest,
+}
+
+/// RFC 6749 §5.2, CIBA §13: a refusal. These two members and no other.
+#[derive(Serialize)]
+pub struct Problem {
+    /// The code.
+    pub error: &'static str,
+    /// For a developer.
+    pub error_description: &'static str,
+}
+
+fn revealed<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.reveal())
+}

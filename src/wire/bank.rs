@@ -1,0 +1,51 @@
+//! What we ask of the bank, and what it may answer. The bank serves `POST {url}/identify` and `POST {url}/prompt`; deploy/bank.md is its manual.
+
+use serde::{Deserialize, Serialize};
+
+/// `POST {url}/identify`: who is this?
+#[derive(Serialize)]
+pub struct Identify<'a> {
+    /// Which hint of CIBA §7.1 the client sent: `login_hint`.
+    pub hint_type: &'a str,
+    /// Its value.
+    pub hint: &'a str,
+    /// Who asks.
+    pub client_id: &'a str,
+}
+
+/// The bank's answer to [`Identify`].
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(tag = "status", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Identified {
+    /// A user in good standing. `sub` is 1–255 printable ASCII characters (OpenID Connect Core §2).
+    Known {
+        /// The user's identifier, stable and never reassigned.
+        sub: String,
+    },
+    /// Nobody.
+    Unknown,
+    /// Somebody who must not be asked: locked, closed, barred from this client.
+    Refused,
+}
+
+/// `POST {url}/prompt`: please ask this user. Everything the person must see (CIBA §8), and what the bank answers with.
+#[derive(Serialize)]
+pub struct Prompt<'a> {
+    /// The request, to be named in the decision.
+    pub auth_req_id: &'a str,
+    /// The user to ask, and no other.
+    pub sub: &'a str,
+    /// Who asks.
+    pub client_id: &'a str,
+    /// Who asks, in words a person knows.
+    pub client_name: &'a str,
+    /// What they ask for.
+    pub scope: &'a [String],
+    /// The text the consumption device shows too, to be shown unchanged.
+    pub binding_message: &'a str,
+    /// The authentication context classes the client would like, best first.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub acr_values: &'a [String],
+    /// Seconds left to decide.
+    pub expires_in: u32,
+}

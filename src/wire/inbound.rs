@@ -1,0 +1,63 @@
+//! [`Inbound`]: a request as it arrived, before anyone believed a word of it.
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::secret::Digest;
+use crate::wire::Malformed;
+use crate::wire::form::Form;
+use crate::wire::json;
+
+/// What arrived. Untrusted, and holds no decision.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path of the route that matched. The `Host` header is not kept: it decides nothing.
+    pub path: &'static str,
+    /// Whether the URI had a query. No endpoint reads one (RFC 6749 §2.3.1: credentials never travel in the URI).
+    pub query: bool,
+    /// The media type of the body, without parameters, in lower case.
+    pub content_type: Option<String>,
+    /// Whether there was an `Authorization` header. No registered method uses one.
+    pub authorization: bool,
+    /// The certificate whose key the peer proved in the TLS handshake.
+    pub certificate: Option<PeerCertificate>,
+    /// The body, 64 KiB at most.
+    pub body: Bytes,
+}
+
+impl Inbound {
+    /// The body as `application/x-www-form-urlencoded` (CIBA §7.1, RFC 6749 §3.2).
+    ///
+    /// # Errors
+    /// The content type is another, or the form is [`Malformed`].
+    pub fn form(&self) -> Result<Form, Malformed> {
+        if self.content_type.as_deref() != Some("application/x-www-form-urlencoded") {
+            return Err(Malformed("the body is not application/x-www-form-urlencoded"));
+        }
+        Form::parse(&self.body)
+    }
+
+    /// The body as one JSON object.
+    ///
+    /// # Errors
+    /// The content type is another, or the text breaks the limits of [`json::object`].
+    pub fn json(&self) -> Result<json::Object, Malformed> {
+        if self.content_type.as_deref() != Some("application/json") {
+            return Err(Malformed("the body is not application/json"));
+        }
+        json::object(&self.body)
+    }
+}
+
+/// A client certificate, read once when the connection was accepted. RFC 8705 §3: possession of its key is proven, nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// SHA-256 of the DER: the `x5t#S256` of RFC 8705 §3.1.
+    pub thumbprint: Digest,
+    /// First second of its validity, since the epoch.
+    pub not_before: i64,
+    /// Last second of its validity, since the epoch.
+    pub not_after: i64,
+}
