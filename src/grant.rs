@@ -96,7 +96,9 @@ impl Grant {
         }
         let state = match verdict {
             Verdict::Approve(Approval { sub, .. }) if *sub != self.sub => return Err(Undecidable::AnotherUser),
-            Verdict::Approve(Approval { acr, auth_time, .. }) => State::Approved(Consent { acr: acr.clone(), auth_time: *auth_time }),
+            Verdict::Approve(Approval { acr, auth_time, .. }) => {
+                State::Approved(Consent { acr: acr.clone(), auth_time: *auth_time })
+            }
             Verdict::Deny => State::Denied,
         };
         Ok(Self { state, ..self })

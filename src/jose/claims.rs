@@ -55,8 +55,13 @@ impl Claims {
         match value {
             Value::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(whole), Some(float)) if whole >= 0 && float <= LATEST => Ok(Some(Timestamp::from_seconds(whole))),
-                #[expect(clippy::cast_possible_truncation, reason = "bounded on the line itself; the fraction is meant to go")]
-                (None, Some(float)) if (0.0..=LATEST).contains(&float) => Ok(Some(Timestamp::from_seconds(float as i64))),
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "bounded on the line itself; the fraction is meant to go"
+                )]
+                (None, Some(float)) if (0.0..=LATEST).contains(&float) => {
+                    Ok(Some(Timestamp::from_seconds(float as i64)))
+                }
                 _ => Err(Malformed("a time is negative or too far off")),
             },
             _ => Err(Malformed("a time is not a number")),
@@ -71,7 +76,9 @@ impl Claims {
         match self.0.get("aud") {
             None => Ok(Vec::new()),
             Some(Value::String(one)) => Ok(vec![one]),
-            Some(Value::Array(many)) => many.iter().map(|one| one.as_str().ok_or(Malformed("aud holds something else"))).collect(),
+            Some(Value::Array(many)) => {
+                many.iter().map(|one| one.as_str().ok_or(Malformed("aud holds something else"))).collect()
+            }
             Some(_) => Err(Malformed("aud is neither a string nor an array")),
         }
     }
@@ -92,7 +99,17 @@ mod tests {
 
     #[test]
     fn a_time_of_the_wrong_type_is_an_error_never_absent() {
-        for bad in [json!("1"), json!(null), json!(true), json!([1]), json!(-1), json!(-0.5), json!(1e16), json!(i64::MAX), json!(u64::MAX)] {
+        for bad in [
+            json!("1"),
+            json!(null),
+            json!(true),
+            json!([1]),
+            json!(-1),
+            json!(-0.5),
+            json!(1e16),
+            json!(i64::MAX),
+            json!(u64::MAX),
+        ] {
             assert!(claims(json!({ "exp": bad })).time("exp").is_err(), "{bad}");
         }
         assert_eq!(claims(json!({"exp": 12.9})).time("exp"), Ok(Some(Timestamp::from_seconds(12))));

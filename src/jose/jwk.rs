@@ -77,7 +77,9 @@ impl JwsVerifier for PublicKey {
     }
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-        self.engine.verify_sig(message, signature).map_err(|_| JoseError::InvalidSignature(Unusable("the signature does not hold").into()))
+        self.engine
+            .verify_sig(message, signature)
+            .map_err(|_| JoseError::InvalidSignature(Unusable("the signature does not hold").into()))
     }
 
     fn box_clone(&self) -> Box<dyn JwsVerifier> {
@@ -107,7 +109,9 @@ impl KeySet {
         }
         let mut keys = Vec::new();
         for entry in entries {
-            let Value::Object(members) = entry else { return Err(Unusable("an entry of the key set is not an object")) };
+            let Value::Object(members) = entry else {
+                return Err(Unusable("an entry of the key set is not an object"));
+            };
             let jwk = Jwk::from_map(members).map_err(|_| Unusable("an entry of the key set is not a JWK"))?;
             if jwk.key_use() != Some("enc") {
                 keys.push(PublicKey::read(&jwk)?);
@@ -177,7 +181,9 @@ mod tests {
 
     #[test]
     fn rfc7515_a_3_the_key_of_the_example_verifies_its_signature() {
-        let set = KeySet::parse(json!({"keys": [{"kty": "EC", "crv": "P-256", "x": X, "y": Y}]}).to_string().as_bytes()).expect("usable");
+        let set =
+            KeySet::parse(json!({"keys": [{"kty": "EC", "crv": "P-256", "x": X, "y": Y}]}).to_string().as_bytes())
+                .expect("usable");
         let message = b"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
         let signature = URL_SAFE_NO_PAD
             .decode("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q")
@@ -206,7 +212,10 @@ mod tests {
         }
         assert_eq!(refused(&with(&ec, "crv", json!("secp256k1"))), "an EC key is not on P-256");
         assert_eq!(refused(&with(&ec, "y", json!(X))), "an EC key is not a point of P-256");
-        assert_eq!(refused(&with(&ec, "alg", json!("PS256"))), "a key's alg is not PS256 or ES256, or does not fit its kty");
+        assert_eq!(
+            refused(&with(&ec, "alg", json!("PS256"))),
+            "a key's alg is not PS256 or ES256, or does not fit its kty"
+        );
         assert_eq!(refused(&with(&ec, "x", json!("AAAA"))), "an EC coordinate does not have 32 bytes");
         assert_eq!(refused(&json!({"kty": "oct", "kid": "1"})), "a key is neither RSA nor EC");
         let rsa = |n: usize, e: &str| json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(vec![0xff; n]), "e": e});
@@ -222,7 +231,10 @@ mod tests {
         assert!(KeySet::parse(b"[]").is_err());
         assert!(KeySet::parse(&vec![b' '; LARGEST_SET + 1]).is_err());
         let many = json!({ "keys": vec![json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y}); 21] });
-        assert_eq!(KeySet::parse(many.to_string().as_bytes()).expect_err("too many").0, "the key set has more than 20 keys");
+        assert_eq!(
+            KeySet::parse(many.to_string().as_bytes()).expect_err("too many").0,
+            "the key set has more than 20 keys"
+        );
         let mixed = json!({"keys": [{"kty": "RSA", "use": "enc", "n": "AA", "e": "AQAB"}, {"kty": "EC", "crv": "P-256", "x": X, "y": Y}]});
         assert!(KeySet::parse(mixed.to_string().as_bytes()).expect("usable").serves(Alg::Es256));
     }

@@ -37,7 +37,9 @@ impl<'a> Compact<'a> {
             return Err(Malformed("the token is too long"));
         }
         let mut parts = token.splitn(4, '.');
-        let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(Malformed("the token does not have three parts"));
         };
         let signed = &token.as_bytes()[..header.len() + 1 + payload.len()];
@@ -56,7 +58,14 @@ impl<'a> Compact<'a> {
         };
         let alg = text("alg")?.and_then(|name| Alg::parse(&name)).ok_or(Malformed("the alg is not accepted"))?;
         let (kid, typ) = (text("kid")?, text("typ")?);
-        Ok(Self { alg, kid, typ, claims: Claims::new(json::object(&decode(payload)?)?), signed, signature: decode(signature)? })
+        Ok(Self {
+            alg,
+            kid,
+            typ,
+            claims: Claims::new(json::object(&decode(payload)?)?),
+            signed,
+            signature: decode(signature)?,
+        })
     }
 
     /// A claim that nobody has vouched for yet: good for finding out whose keys to try, and for nothing else.

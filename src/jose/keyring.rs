@@ -44,13 +44,16 @@ impl SigningKey {
             let members = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
             return Ok(Self::new(Alg::Es256, &kid, members, Engine::Elliptic(pair)));
         }
-        let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| Unusable("it is neither a P-256 nor an RSA key of 2048 to 4096 bits in PKCS#8"))?;
+        let pair = RsaKeyPair::from_pkcs8(der)
+            .map_err(|_| Unusable("it is neither a P-256 nor an RSA key of 2048 to 4096 bits in PKCS#8"))?;
         if !(256..=512).contains(&pair.public_modulus_len()) {
             return Err(Unusable("an RSA key has to have 2048 to 4096 bits"));
         }
         let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
-        let (n, e) =
-            (URL_SAFE_NO_PAD.encode(n.big_endian_without_leading_zero()), URL_SAFE_NO_PAD.encode(e.big_endian_without_leading_zero()));
+        let (n, e) = (
+            URL_SAFE_NO_PAD.encode(n.big_endian_without_leading_zero()),
+            URL_SAFE_NO_PAD.encode(e.big_endian_without_leading_zero()),
+        );
         let kid = Digest::of(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes());
         Ok(Self::new(Alg::Ps256, &kid, json!({"kty": "RSA", "n": n, "e": e}), Engine::Rsa(pair)))
     }
@@ -81,7 +84,9 @@ impl SigningKey {
     pub fn sign(&self, typ: &str, claims: &Value) -> Result<Secret, Unusable> {
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
-        serialize_compact(claims.to_string().as_bytes(), &header, self).map(Secret::new).map_err(|_| Unusable("signing failed"))
+        serialize_compact(claims.to_string().as_bytes(), &header, self)
+            .map(Secret::new)
+            .map_err(|_| Unusable("signing failed"))
     }
 }
 
@@ -112,7 +117,9 @@ impl JwsSigner for SigningKey {
         let failed = |_| JoseError::InvalidSignature(Unusable("signing failed").into());
         let random = SystemRandom::new();
         match &*self.engine {
-            Engine::Elliptic(pair) => pair.sign(&random, message).map(|signature| signature.as_ref().to_vec()).map_err(failed),
+            Engine::Elliptic(pair) => {
+                pair.sign(&random, message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+            }
             Engine::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PSS_SHA256, &random, message, &mut signature).map_err(failed)?;
@@ -180,7 +187,8 @@ mod tests {
     fn what_the_ring_signs_its_published_keys_verify_and_only_those() {
         let ring = Keyring::new(keys()).expect("one of each");
         let published = KeySet::parse(ring.jwks().to_string().as_bytes()).expect("public keys");
-        let others = KeySet::parse(Keyring::new(keys()).expect("one of each").jwks().to_string().as_bytes()).expect("public keys");
+        let others = KeySet::parse(Keyring::new(keys()).expect("one of each").jwks().to_string().as_bytes())
+            .expect("public keys");
         for alg in Alg::ALL {
             let token = ring.key(alg).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
             let read = |token| Compact::parse(token, 8192).expect("well-formed");

@@ -8,7 +8,7 @@ use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::profile::client::Client;
 use crate::profile::gate::{Gate, Request, malformed};
-use crate::profile::verified::{Governed, Rule};
+use crate::profile::verified::{Governed, Rule, Verified};
 use crate::profile::{Profile, client_auth, request_object};
 use crate::wire::Malformed;
 use crate::wire::inbound::Inbound;
@@ -45,19 +45,37 @@ impl Governed for Backchannel {
         Rule { clause: "CIBA-4R-9", reason: Reason::UnauthorizedClient, holds: |r, _, _| r.client.has_ciba_grant() },
         Rule { clause: "CIBA-7.1-9", reason: Reason::InvalidRequest, holds: |r, _, _| !r.scope.is_empty() },
         Rule { clause: "CIBA-7.1-11", reason: Reason::InvalidScope, holds: |r, _, _| is_scope(&r.scope) },
-        Rule { clause: "CIBA-7.1-10", reason: Reason::InvalidScope, holds: |r, _, _| r.scopes().any(|scope| scope == "openid") },
-        Rule { clause: "CIBA-7.1-12", reason: Reason::InvalidScope, holds: |r, _, _| {
-            r.scopes().all(|scope| r.client.scope().iter().any(|registered| registered == scope))
-        } },
-        Rule { clause: "CIBA-7.1-18", reason: Reason::InvalidRequest, holds: |r, _, _| r.acr_values.len() <= MOST_ACR_VALUES },
+        Rule {
+            clause: "CIBA-7.1-10",
+            reason: Reason::InvalidScope,
+            holds: |r, _, _| r.scopes().any(|scope| scope == "openid"),
+        },
+        Rule {
+            clause: "CIBA-7.1-12",
+            reason: Reason::InvalidScope,
+            holds: |r, _, _| r.scopes().all(|scope| r.client.scope().iter().any(|registered| registered == scope)),
+        },
+        Rule {
+            clause: "CIBA-7.1-18",
+            reason: Reason::InvalidRequest,
+            holds: |r, _, _| r.acr_values.len() <= MOST_ACR_VALUES,
+        },
         Rule { clause: "CIBA-7.1-19", reason: Reason::InvalidRequest, holds: |r, _, _| r.hints.len() == 1 },
-        Rule { clause: "CIBA-7.1-26", reason: Reason::InvalidRequest, holds: |r, p, _| r.hints.iter().all(|hint| is_usable(hint, p)) },
-        Rule { clause: "FAPICIBA-5.2.2-2", reason: Reason::InvalidRequest, holds: |r, p, _| {
-            r.binding_message.is_some() || !p.rules().authentication_request.binding_message_required
-        } },
-        Rule { clause: "CIBA-7.1-29", reason: Reason::InvalidBindingMessage, holds: |r, p, _| {
-            r.binding_message.as_ref().is_none_or(|message| can_be_shown(message, p))
-        } },
+        Rule {
+            clause: "CIBA-7.1-26",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, _| r.hints.iter().all(|hint| is_usable(hint, p)),
+        },
+        Rule {
+            clause: "FAPICIBA-5.2.2-2",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, _| r.binding_message.is_some() || !p.rules().authentication_request.binding_message_required,
+        },
+        Rule {
+            clause: "CIBA-7.1-29",
+            reason: Reason::InvalidBindingMessage,
+            holds: |r, p, _| r.binding_message.as_ref().is_none_or(|message| can_be_shown(message, p)),
+        },
         Rule { clause: "CIBA-7.1-31", reason: Reason::InvalidRequest, holds: |r, _, _| !r.user_code },
     ];
 }
@@ -69,7 +87,8 @@ impl Request for Backchannel {
         let client = client_auth::authenticate(gate, &inbound, &form).await?;
         let by = client.client_id.clone();
         let object = request_object::open(gate, &client, &form).await.map_err(|refusal| refusal.by(&by))?;
-        Self::parse(client, object.claims()).map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))
+        Self::parse(client, object.claims())
+            .map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))
     }
 
     fn client_id(&self) -> Option<&str> {
@@ -77,38 +96,41 @@ impl Request for Backchannel {
     }
 }
 
-impl Backchannel {
+/// What a handler may rely on: these exist on a verified request alone.
+impl Verified<Backchannel> {
     /// Who asks.
-    pub const fn client(&self) -> &Arc<Client> {
-        &self.client
+    pub fn client(&self) -> &Arc<Client> {
+        &self.request().client
     }
 
     /// Whom to ask: the one hint that was given.
     pub fn hint(&self) -> &Hint {
-        self.hints.first().expect("CIBA-7.1-19 held")
+        self.request().hints.first().expect("CIBA-7.1-19 held")
     }
 
     /// What is asked for.
     pub fn scope(&self) -> Vec<String> {
-        self.scopes().map(str::to_owned).collect()
+        self.request().scopes().map(str::to_owned).collect()
     }
 
     /// What both devices show.
     pub fn binding_message(&self) -> &str {
-        self.binding_message.as_deref().unwrap_or_default()
+        self.request().binding_message.as_deref().unwrap_or_default()
     }
 
     /// The authentication context classes the client would like, best first.
     pub fn acr_values(&self) -> &[String] {
-        &self.acr_values
+        &self.request().acr_values
     }
 
     /// How long the request lives, in seconds: what was asked for, capped (CIBA §7.1 `requested_expiry`).
     pub fn expires_in(&self, profile: &Profile) -> u32 {
         let limits = &profile.rules().authentication_request;
-        self.requested_expiry.map_or(limits.default_expiry, |requested| requested.min(limits.longest_expiry))
+        self.request().requested_expiry.map_or(limits.default_expiry, |requested| requested.min(limits.longest_expiry))
     }
+}
 
+impl Backchannel {
     fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scope.split(' ')
     }
@@ -155,7 +177,9 @@ fn is_scope(scope: &str) -> bool {
     let tokens: Vec<&str> = scope.split(' ').collect();
     scope.len() <= LONGEST_SCOPE
         && tokens.len() <= MOST_SCOPES
-        && tokens.iter().all(|token| !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)))
+        && tokens
+            .iter()
+            .all(|token| !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)))
         && (1..tokens.len()).all(|at| !tokens[..at].contains(&tokens[at]))
 }
 
@@ -194,11 +218,27 @@ mod tests {
 
     #[test]
     fn ciba_7_1_34_and_35_an_expiry_is_a_positive_whole_number_or_its_digits() {
-        for (given, read) in [(json!(30), 30), (json!("30"), 30), (json!("0000000030"), 30), (json!(9_999_999_999_u64), u32::MAX)] {
+        for (given, read) in
+            [(json!(30), 30), (json!("30"), 30), (json!("0000000030"), 30), (json!(9_999_999_999_u64), u32::MAX)]
+        {
             assert_eq!(expiry(&claims(json!({ "requested_expiry": given }))), Ok(Some(read)), "{given}");
         }
-        for bad in [json!(0), json!("0"), json!(-1), json!(1.5), json!(1e3), json!("abc"), json!(""), json!("+5"), json!(" 5"), json!("12345678901"),
-            json!(u64::MAX), json!(null), json!(true), json!([5])] {
+        for bad in [
+            json!(0),
+            json!("0"),
+            json!(-1),
+            json!(1.5),
+            json!(1e3),
+            json!("abc"),
+            json!(""),
+            json!("+5"),
+            json!(" 5"),
+            json!("12345678901"),
+            json!(u64::MAX),
+            json!(null),
+            json!(true),
+            json!([5]),
+        ] {
             assert!(expiry(&claims(json!({ "requested_expiry": bad }))).is_err(), "{bad}");
         }
     }
@@ -206,7 +246,17 @@ mod tests {
     #[test]
     fn ciba_7_1_11_a_scope_is_tokens_with_one_space_between() {
         assert!(is_scope("openid accounts") && is_scope("accounts openid") && is_scope("openid consent:urn:bank:1"));
-        for bad in ["", " openid", "openid ", "openid  accounts", "openid\taccounts", "open\"id", "open\\id", "openid openid", "openid é"] {
+        for bad in [
+            "",
+            " openid",
+            "openid ",
+            "openid  accounts",
+            "openid\taccounts",
+            "open\"id",
+            "open\\id",
+            "openid openid",
+            "openid é",
+        ] {
             assert!(!is_scope(bad), "{bad:?}");
         }
         assert!(!is_scope(&(0..65).map(|i| format!("s{i}")).collect::<Vec<_>>().join(" ")));
@@ -216,7 +266,19 @@ mod tests {
     #[test]
     fn ciba_7_1_29_what_a_screen_would_not_show_as_written_is_not_plain() {
         assert!("1234 Café 品川 €9,90 №7 — ok".chars().all(is_plain));
-        for c in ['\n', '\u{1b}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{200d}', '\u{feff}', '\u{85}', '👍', '\u{e0041}', '\u{fe0f}'] {
+        for c in [
+            '\n',
+            '\u{1b}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{feff}',
+            '\u{85}',
+            '👍',
+            '\u{e0041}',
+            '\u{fe0f}',
+        ] {
             assert!(!is_plain(c), "{c:?}");
         }
     }

@@ -33,13 +33,25 @@ pub struct ClientAssertion {
 
 impl Governed for ClientAssertion {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "CA-3", reason: Reason::InvalidClient, holds: |a, _, _| a.iss == a.client.client_id && a.sub == a.iss },
-        Rule { clause: "CA-4", reason: Reason::InvalidClient, holds: |a, _, _| a.client_id.as_ref().is_none_or(|id| *id == a.sub) },
+        Rule {
+            clause: "CA-3",
+            reason: Reason::InvalidClient,
+            holds: |a, _, _| a.iss == a.client.client_id && a.sub == a.iss,
+        },
+        Rule {
+            clause: "CA-4",
+            reason: Reason::InvalidClient,
+            holds: |a, _, _| a.client_id.as_ref().is_none_or(|id| *id == a.sub),
+        },
         Rule { clause: "CIBA-7.1-5", reason: Reason::InvalidClient, holds: addressed_to_us },
         Rule { clause: "CA-8", reason: Reason::InvalidClient, holds: |a, _, now| a.exp.is_some_and(|exp| exp > now) },
-        Rule { clause: "RFC7523-3-4", reason: Reason::InvalidClient, holds: |a, p, now| {
-            a.exp.is_some_and(|exp| exp.since(now) <= i64::from(p.rules().client_authentication.longest_assertion))
-        } },
+        Rule {
+            clause: "RFC7523-3-4",
+            reason: Reason::InvalidClient,
+            holds: |a, p, now| {
+                a.exp.is_some_and(|exp| exp.since(now) <= i64::from(p.rules().client_authentication.longest_assertion))
+            },
+        },
         Rule { clause: "CA-9", reason: Reason::InvalidClient, holds: |a, p, now| not_ahead(a.nbf, p, now) },
         Rule { clause: "CA-10", reason: Reason::InvalidClient, holds: |a, p, now| not_ahead(a.iat, p, now) },
         Rule { clause: "CA-11", reason: Reason::InvalidClient, holds: |a, _, _| is_an_id(&a.jti) },
@@ -80,13 +92,16 @@ pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) ->
         return Err(failed("CA-1", "client_assertion_type is absent or another"));
     }
     let unreadable = malformed(Reason::InvalidClient, "CA-2");
-    let token = Compact::parse(asserted.ok_or_else(|| failed("CA-13", "there is no client_assertion"))?, LONGEST).map_err(&unreadable)?;
+    let token = Compact::parse(asserted.ok_or_else(|| failed("CA-13", "there is no client_assertion"))?, LONGEST)
+        .map_err(&unreadable)?;
     if !token.is_of_type("client-authentication+jwt") {
         return Err(failed("CA-7", "the typ is that of another kind of token"));
     }
     let claimed = token.unverified("sub").ok_or_else(|| failed("CA-3", "there is no sub"))?;
     let client = gate.clients.client(claimed).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
-    let claims = token.verify(&client.jwks, client.token_endpoint_auth_signing_alg).map_err(malformed(Reason::InvalidClient, "CA-12"))?;
+    let claims = token
+        .verify(&client.jwks, client.token_endpoint_auth_signing_alg)
+        .map_err(malformed(Reason::InvalidClient, "CA-12"))?;
     let assertion = ClientAssertion::read(client, &claims, form.value("client_id")).map_err(unreadable)?;
     let verified = gate.hold(assertion)?;
     let ClientAssertion { client, jti, exp, .. } = verified.request();

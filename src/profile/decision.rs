@@ -7,9 +7,10 @@ use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::profile::gate::{Gate, Request, malformed};
 use crate::profile::redemption::could_be_ours;
-use crate::profile::verified::{Governed, Rule};
+use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::Malformed;
+use crate::wire::bank::is_sub;
 use crate::wire::inbound::Inbound;
 
 const MEMBERS: [&str; 5] = ["auth_req_id", "decision", "sub", "acr", "auth_time"];
@@ -43,18 +44,30 @@ pub struct Decision {
 impl Governed for Decision {
     const RULES: &'static [Rule<Self>] = &[
         Rule { clause: "CIBA-8-3", reason: Reason::UnknownDecision, holds: |d, _, _| could_be_ours(&d.auth_req_id) },
-        Rule { clause: "OIDC-2-sub", reason: Reason::InvalidRequest, holds: |d, _, _| match &d.verdict {
-            Verdict::Approve(approval) => is_sub(&approval.sub),
-            Verdict::Deny => true,
-        } },
-        Rule { clause: "OIDC-2-acr", reason: Reason::InvalidRequest, holds: |d, p, _| match &d.verdict {
-            Verdict::Approve(Approval { acr: Some(acr), .. }) => p.issuer().acr_values_supported.contains(acr),
-            Verdict::Approve(_) | Verdict::Deny => true,
-        } },
-        Rule { clause: "OIDC-2-auth_time", reason: Reason::InvalidRequest, holds: |d, p, now| match &d.verdict {
-            Verdict::Approve(approval) => approval.auth_time <= now.plus(p.rules().clock.leeway),
-            Verdict::Deny => true,
-        } },
+        Rule {
+            clause: "OIDC-2-sub",
+            reason: Reason::InvalidRequest,
+            holds: |d, _, _| match &d.verdict {
+                Verdict::Approve(approval) => is_sub(&approval.sub),
+                Verdict::Deny => true,
+            },
+        },
+        Rule {
+            clause: "OIDC-2-acr",
+            reason: Reason::InvalidRequest,
+            holds: |d, p, _| match &d.verdict {
+                Verdict::Approve(Approval { acr: Some(acr), .. }) => p.issuer().acr_values_supported.contains(acr),
+                Verdict::Approve(_) | Verdict::Deny => true,
+            },
+        },
+        Rule {
+            clause: "OIDC-2-auth_time",
+            reason: Reason::InvalidRequest,
+            holds: |d, p, now| match &d.verdict {
+                Verdict::Approve(approval) => approval.auth_time <= now.plus(p.rules().clock.leeway),
+                Verdict::Deny => true,
+            },
+        },
     ];
 }
 
@@ -67,7 +80,11 @@ impl Request for Decision {
             valid && gate.bank.contains(&certificate.thumbprint)
         });
         if !by_the_bank {
-            return Err(Rejection::new(Reason::InvalidClient, "CIBA-8-1", "the certificate is not the bank's, or not valid now"));
+            return Err(Rejection::new(
+                Reason::InvalidClient,
+                "CIBA-8-1",
+                "the certificate is not the bank's, or not valid now",
+            ));
         }
         let unreadable = malformed(Reason::InvalidRequest, "CIBA-8-1");
         let claims = Claims::new(inbound.json().map_err(&unreadable)?);
@@ -80,15 +97,16 @@ impl Request for Decision {
     }
 }
 
-impl Decision {
+/// What a handler may rely on: these exist on a verified request alone.
+impl Verified<Decision> {
     /// What about.
-    pub const fn auth_req_id(&self) -> &Secret {
-        &self.auth_req_id
+    pub fn auth_req_id(&self) -> &Secret {
+        &self.request().auth_req_id
     }
 
     /// What was decided.
-    pub const fn verdict(&self) -> &Verdict {
-        &self.verdict
+    pub fn verdict(&self) -> &Verdict {
+        &self.request().verdict
     }
 }
 
@@ -107,9 +125,4 @@ fn parse(claims: &Claims, now: Timestamp) -> Result<(Secret, Verdict), Malformed
         _ => return Err(Malformed("the decision is neither approve nor deny")),
     };
     Ok((Secret::new(auth_req_id.to_owned()), verdict))
-}
-
-/// OpenID Connect Core §2: at most 255 ASCII characters; here, printable ones.
-pub fn is_sub(sub: &str) -> bool {
-    (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

@@ -155,8 +155,11 @@ mod tests {
             ("longest_expiry = 600", "longest_expiry = 3601", "CIBA-7.3-4"),
             ("default_expiry = 120", "default_expiry = 601", "CIBA-7.3-4"),
             ("interval = 5", "interval = 0", "CIBA-7.3-5"),
-            ("[access_token]\n# FAPI 1.0 part 1 5.2.2-21. Bound to the client's certificate (RFC 8705), always.\nlifetime = 300",
-             "[access_token]\nlifetime = 601", "FAPI1B-5.2.2-21"),
+            (
+                "[access_token]\n# FAPI 1.0 part 1 5.2.2-21. Bound to the client's certificate (RFC 8705), always.\nlifetime = 300",
+                "[access_token]\nlifetime = 601",
+                "FAPI1B-5.2.2-21",
+            ),
             ("[id_token]\nlifetime = 300", "[id_token]\nlifetime = 3601", "OIDC-2"),
         ] {
             let text = FAPI_CIBA_ID1.replace(from, to);
@@ -170,7 +173,8 @@ mod tests {
     fn every_undercut_is_named_at_once_and_tightening_is_welcome() {
         let loose = FAPI_CIBA_ID1.replace("interval = 5", "interval = 0").replace("leeway = 30", "leeway = 600");
         assert_eq!(load(&loose).expect_err("two faults").len(), 2);
-        let tight = FAPI_CIBA_ID1.replace("lifetime = 300", "lifetime = 60").replace(r#"["PS256", "ES256"]"#, r#"["PS256"]"#);
+        let tight =
+            FAPI_CIBA_ID1.replace("lifetime = 300", "lifetime = 60").replace(r#"["PS256", "ES256"]"#, r#"["PS256"]"#);
         assert_eq!(load(&tight).expect("tighter").algorithms().len(), 1);
         assert!(load("name = \"x\"").is_err());
         assert!(load(&format!("surprise = 1\n{FAPI_CIBA_ID1}")).is_err());

@@ -74,7 +74,12 @@ pub struct Gate {
 
 impl Gate {
     /// A gate for `profile`. `bank` holds the SHA-256 of each certificate that may decide.
-    pub fn new(profile: Arc<Profile>, memory: Arc<impl Clients + Replay + 'static>, bank: Vec<Digest>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        profile: Arc<Profile>,
+        memory: Arc<impl Clients + Replay + 'static>,
+        bank: Vec<Digest>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self { profile, clients: memory.clone(), replay: memory, bank, clock }
     }
 
@@ -107,10 +112,8 @@ impl Gate {
             Kind::ClientAssertion => "CA-11",
             Kind::RequestObject => "CIBA-7.1.1-13",
         };
-        match self.replay.first_use(id, until).await? {
-            true => Ok(()),
-            false => Err(Rejection::new(reason, clause, "the jti was used before")),
-        }
+        let replayed = Rejection::new(reason, clause, "the jti was used before");
+        if self.replay.first_use(id, until).await? { Ok(()) } else { Err(replayed) }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Reason, Rejection};
 use crate::profile::client::Client;
 use crate::profile::client_auth;
 use crate::profile::gate::{Gate, Request, malformed};
-use crate::profile::verified::{Governed, Rule};
+use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::inbound::Inbound;
 
@@ -21,9 +21,11 @@ pub struct Inspection {
 impl Governed for Inspection {
     const RULES: &'static [Rule<Self>] = &[
         Rule { clause: "INTRO-2-2", reason: Reason::UnauthorizedClient, holds: |i, _, _| i.caller.may_introspect() },
-        Rule { clause: "INTRO-2-1", reason: Reason::InvalidRequest, holds: |i, _, _| {
-            i.token.as_ref().is_some_and(|token| token.reveal().len() <= LONGEST)
-        } },
+        Rule {
+            clause: "INTRO-2-1",
+            reason: Reason::InvalidRequest,
+            holds: |i, _, _| i.token.as_ref().is_some_and(|token| token.reveal().len() <= LONGEST),
+        },
     ];
 }
 
@@ -39,14 +41,15 @@ impl Request for Inspection {
     }
 }
 
-impl Inspection {
+/// What a handler may rely on: these exist on a verified request alone.
+impl Verified<Inspection> {
     /// Who asks.
-    pub const fn caller(&self) -> &Arc<Client> {
-        &self.caller
+    pub fn caller(&self) -> &Arc<Client> {
+        &self.request().caller
     }
 
     /// About which token.
     pub fn token(&self) -> &Secret {
-        self.token.as_ref().expect("INTRO-2-1 held")
+        self.request().token.as_ref().expect("INTRO-2-1 held")
     }
 }

@@ -78,10 +78,23 @@ mod tests {
 
     #[test]
     fn rfc8414_2_an_issuer_is_a_bare_https_origin() {
-        assert_eq!(Issuer::at("https://as.example:9443").expect("bare").token_endpoint, "https://as.example:9443/token");
+        assert_eq!(
+            Issuer::at("https://as.example:9443").expect("bare").token_endpoint,
+            "https://as.example:9443/token"
+        );
         for bad in [
-            "http://as.example", "as.example", "https://127.0.0.1", "https://[::1]:1", "https://as.example/", "https://as.example/x",
-            "https://as.example?x", "https://as.example#x", "https://u@as.example", "https://AS.example", "https://as.example:443", "",
+            "http://as.example",
+            "as.example",
+            "https://127.0.0.1",
+            "https://[::1]:1",
+            "https://as.example/",
+            "https://as.example/x",
+            "https://as.example?x",
+            "https://as.example#x",
+            "https://u@as.example",
+            "https://AS.example",
+            "https://as.example:443",
+            "",
         ] {
             assert!(Issuer::at(bad).is_err(), "{bad}");
         }

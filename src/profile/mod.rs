@@ -91,7 +91,12 @@ impl Profile {
         Ok(Self {
             algorithms: data.algorithms.iter().filter_map(|name| Alg::parse(name)).collect(),
             methods: data.client_authentication.methods.iter().filter_map(|name| Method::parse(name)).collect(),
-            delivery_modes: data.authentication_request.delivery_modes.iter().filter_map(|name| DeliveryMode::parse(name)).collect(),
+            delivery_modes: data
+                .authentication_request
+                .delivery_modes
+                .iter()
+                .filter_map(|name| DeliveryMode::parse(name))
+                .collect(),
             data,
             issuer,
         })

@@ -5,7 +5,7 @@ use crate::profile::client::CIBA_GRANT;
 use crate::profile::client_auth;
 use crate::profile::gate::{Gate, Request, malformed};
 use crate::profile::sender::{Binding, Sender};
-use crate::profile::verified::{Governed, Rule};
+use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::inbound::Inbound;
 
@@ -23,9 +23,17 @@ impl Governed for Redemption {
     const RULES: &'static [Rule<Self>] = &[
         Rule { clause: "CIBA-10.1-1", reason: Reason::InvalidRequest, holds: |r, _, _| !r.grant_type.is_empty() },
         Rule { clause: "OAUTH-4", reason: Reason::UnsupportedGrantType, holds: |r, _, _| r.grant_type == CIBA_GRANT },
-        Rule { clause: "CIBA-4R-9", reason: Reason::UnauthorizedClient, holds: |r, _, _| r.sender.client.has_ciba_grant() },
+        Rule {
+            clause: "CIBA-4R-9",
+            reason: Reason::UnauthorizedClient,
+            holds: |r, _, _| r.sender.client.has_ciba_grant(),
+        },
         Rule { clause: "CIBA-10.1-1", reason: Reason::InvalidRequest, holds: |r, _, _| r.auth_req_id.is_some() },
-        Rule { clause: "CIBA-11-5", reason: Reason::InvalidGrant, holds: |r, _, _| r.auth_req_id.as_ref().is_some_and(could_be_ours) },
+        Rule {
+            clause: "CIBA-11-5",
+            reason: Reason::InvalidGrant,
+            holds: |r, _, _| r.auth_req_id.as_ref().is_some_and(could_be_ours),
+        },
     ];
 }
 
@@ -48,19 +56,21 @@ impl Request for Redemption {
     }
 }
 
-impl Redemption {
+/// What a handler may rely on: these exist on a verified request alone.
+impl Verified<Redemption> {
     /// Who polls, and what the tokens will be bound to.
-    pub const fn sender(&self) -> &Sender {
-        &self.sender
+    pub fn sender(&self) -> &Sender {
+        &self.request().sender
     }
 
     /// What for.
     pub fn auth_req_id(&self) -> &Secret {
-        self.auth_req_id.as_ref().expect("CIBA-10.1-1 held")
+        self.request().auth_req_id.as_ref().expect("CIBA-10.1-1 held")
     }
 }
 
 /// Anything else was never issued, and need not be looked up.
 pub(super) fn could_be_ours(id: &Secret) -> bool {
-    id.reveal().len() == ID && id.reveal().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    id.reveal().len() == ID
+        && id.reveal().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

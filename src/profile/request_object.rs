@@ -17,12 +17,24 @@ const LONGEST: usize = 16 * 1024;
 
 /// What may stand beside `request`: the client's authentication, and nothing that belongs inside (CIBA §7.1.1).
 const INSIDE_ONLY: [&str; 13] = [
-    "scope", "client_notification_token", "acr_values", "login_hint_token", "id_token_hint", "login_hint", "binding_message", "user_code",
-    "requested_expiry", "request_context", "authorization_details", "claims", "resource",
+    "scope",
+    "client_notification_token",
+    "acr_values",
+    "login_hint_token",
+    "id_token_hint",
+    "login_hint",
+    "binding_message",
+    "user_code",
+    "requested_expiry",
+    "request_context",
+    "authorization_details",
+    "claims",
+    "resource",
 ];
 
 /// What never stands inside (CIBA §7.1.1, RFC 9101 §10.7).
-const OUTSIDE_ONLY: [&str; 6] = ["request", "request_uri", "client_assertion", "client_assertion_type", "client_secret", "grant_type"];
+const OUTSIDE_ONLY: [&str; 6] =
+    ["request", "request_uri", "client_assertion", "client_assertion_type", "client_secret", "grant_type"];
 
 /// The claims of a request object whose signature holds.
 pub struct RequestObject {
@@ -39,19 +51,51 @@ pub struct RequestObject {
 
 impl Governed for RequestObject {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "CIBA-7.1.1-5", reason: Reason::InvalidRequest, holds: |r, _, _| !OUTSIDE_ONLY.iter().any(|name| r.claims.has(name)) },
-        Rule { clause: "CIBA-7.1.1-7", reason: Reason::InvalidRequest, holds: |r, p, _| r.aud.contains(&p.issuer().issuer) },
+        Rule {
+            clause: "CIBA-7.1.1-5",
+            reason: Reason::InvalidRequest,
+            holds: |r, _, _| !OUTSIDE_ONLY.iter().any(|name| r.claims.has(name)),
+        },
+        Rule {
+            clause: "CIBA-7.1.1-7",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, _| r.aud.contains(&p.issuer().issuer),
+        },
         Rule { clause: "CIBA-7.1.1-8", reason: Reason::InvalidRequest, holds: |r, _, _| r.iss == r.client.client_id },
-        Rule { clause: "JAR-10.8-1", reason: Reason::InvalidRequest, holds: |r, _, _| r.sub.as_ref() != Some(&r.client.client_id) },
-        Rule { clause: "CIBA-7.1.1-9", reason: Reason::InvalidRequest, holds: |r, _, now| r.exp.is_some_and(|exp| exp > now) },
-        Rule { clause: "CIBA-7.1.1-10", reason: Reason::InvalidRequest, holds: |r, p, now| r.iat.is_some() && not_ahead(r.iat, p, now) },
-        Rule { clause: "CIBA-7.1.1-11", reason: Reason::InvalidRequest, holds: |r, p, now| r.nbf.is_some() && not_ahead(r.nbf, p, now) },
-        Rule { clause: "FAPI1A-5.2.2-17", reason: Reason::InvalidRequest, holds: |r, p, now| {
-            r.nbf.is_some_and(|nbf| now.since(nbf) <= i64::from(p.rules().request_object.oldest))
-        } },
-        Rule { clause: "FAPICIBA-5.2.2-9", reason: Reason::InvalidRequest, holds: |r, p, _| {
-            r.exp.zip(r.nbf).is_some_and(|(exp, nbf)| (1..=i64::from(p.rules().request_object.longest_lifetime)).contains(&exp.since(nbf)))
-        } },
+        Rule {
+            clause: "JAR-10.8-1",
+            reason: Reason::InvalidRequest,
+            holds: |r, _, _| r.sub.as_ref() != Some(&r.client.client_id),
+        },
+        Rule {
+            clause: "CIBA-7.1.1-9",
+            reason: Reason::InvalidRequest,
+            holds: |r, _, now| r.exp.is_some_and(|exp| exp > now),
+        },
+        Rule {
+            clause: "CIBA-7.1.1-10",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, now| r.iat.is_some() && not_ahead(r.iat, p, now),
+        },
+        Rule {
+            clause: "CIBA-7.1.1-11",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, now| r.nbf.is_some() && not_ahead(r.nbf, p, now),
+        },
+        Rule {
+            clause: "FAPI1A-5.2.2-17",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, now| r.nbf.is_some_and(|nbf| now.since(nbf) <= i64::from(p.rules().request_object.oldest)),
+        },
+        Rule {
+            clause: "FAPICIBA-5.2.2-9",
+            reason: Reason::InvalidRequest,
+            holds: |r, p, _| {
+                r.exp.zip(r.nbf).is_some_and(|(exp, nbf)| {
+                    (1..=i64::from(p.rules().request_object.longest_lifetime)).contains(&exp.since(nbf))
+                })
+            },
+        },
         Rule { clause: "CIBA-7.1.1-12", reason: Reason::InvalidRequest, holds: |r, _, _| is_an_id(&r.jti) },
     ];
 }
@@ -88,7 +132,11 @@ pub(super) async fn open(gate: &Gate, client: &Arc<Client>, form: &Form) -> Resu
         return Err(refused("CIBA-7.1.1-4", "a parameter of the request stands outside the request object"));
     }
     let Some(alg) = client.request_object_alg() else {
-        return Err(Rejection::new(Reason::UnauthorizedClient, "CIBA-4R-9", "the client is not registered for the CIBA grant"));
+        return Err(Rejection::new(
+            Reason::UnauthorizedClient,
+            "CIBA-4R-9",
+            "the client is not registered for the CIBA grant",
+        ));
     };
     let unreadable = malformed(Reason::InvalidRequest, "CIBA-7.1.1-6");
     let request = form.value("request").ok_or_else(|| refused("FAPICIBA-5.2.2-6", "there is no request object"))?;

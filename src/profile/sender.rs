@@ -24,7 +24,8 @@ impl Binding {
     /// No client certificate: FAPI 1.0 part 2 §5.2.2-5 leaves no unbound tokens, so there is nothing to go on with.
     pub(super) fn of(inbound: &Inbound) -> Result<Self, Rejection> {
         let certificate = inbound.certificate.as_ref();
-        let none = Rejection::new(Reason::InvalidRequest, "FAPI1A-5.2.2-5", "the token request has no client certificate");
+        let none =
+            Rejection::new(Reason::InvalidRequest, "FAPI1A-5.2.2-5", "the token request has no client certificate");
         certificate.map(|certificate| Self::Certificate(certificate.thumbprint)).ok_or(none)
     }
 }

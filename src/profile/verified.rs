@@ -27,8 +27,8 @@ pub trait Governed: Sized + 'static {
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// The request.
-    pub const fn request(&self) -> &T {
+    /// The request. What others may know of it, the file of its kind says.
+    pub(super) const fn request(&self) -> &T {
         &self.0
     }
 

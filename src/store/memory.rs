@@ -122,7 +122,11 @@ mod tests {
             assert_eq!(memory.insert(&key(*n), record(START.plus(60))).await, Ok(false));
         }
         let other = Key { family: Family::Grant, ..key(1) };
-        assert_eq!(memory.insert(&other, record(START.plus(60))).await, Ok(true), "other families have room of their own");
+        assert_eq!(
+            memory.insert(&other, record(START.plus(60))).await,
+            Ok(true),
+            "other families have room of their own"
+        );
         clock.advance(60);
         for n in 0..64 {
             memory.insert(&key(20_000 + n), record(START.plus(120))).await.ok();
@@ -135,7 +139,10 @@ mod tests {
         let clock = Arc::new(Manual::at(START));
         let memory = Memory::new(16, clock.clone());
         assert_eq!(memory.insert(&key(1), record(START.plus(10))).await, Ok(true));
-        assert_eq!(memory.swap(&key(1), b"x", Record { bytes: b"y".to_vec(), sweep_at: START.plus(100) }).await, Ok(true));
+        assert_eq!(
+            memory.swap(&key(1), b"x", Record { bytes: b"y".to_vec(), sweep_at: START.plus(100) }).await,
+            Ok(true)
+        );
         clock.advance(50);
         assert_eq!(memory.insert(&key(1), record(START.plus(60))).await, Ok(false));
         clock.advance(50);

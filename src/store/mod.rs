@@ -146,8 +146,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
-    pub async fn open(&self, request: &Verified<Backchannel>, sub: &str, (profile, now): (&Profile, Timestamp)) -> Result<Opened, Rejection> {
-        let request = request.request();
+    pub async fn open(
+        &self,
+        request: &Verified<Backchannel>,
+        sub: &str,
+        (profile, now): (&Profile, Timestamp),
+    ) -> Result<Opened, Rejection> {
         let expires_in = request.expires_in(profile);
         let expires_at = now.plus(expires_in);
         let grant = Grant::open(request.client().client_id.clone(), sub.to_owned(), request.scope(), expires_at);
@@ -165,15 +169,18 @@ impl Store {
     /// # Errors
     /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::AccessForbidden`] for another user's yes, [`Reason::TemporarilyUnavailable`].
     pub async fn decide(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<(), Rejection> {
-        let decision = decision.request();
         let key = Key { family: Family::Grant, digest: decision.auth_req_id().digest() };
         for _ in 0..TRIES {
             let unknown = || Rejection::new(Reason::UnknownDecision, "CIBA-8-3", "no such request");
             let (grant, seen): (Grant, _) = self.get(key).await?.ok_or_else(unknown)?;
             let sweep_at = grant.expires_at.plus(REMEMBERED);
             let decided = grant.decide(decision.verdict(), now).map_err(|why| match why {
-                Undecidable::Settled => Rejection::new(Reason::AlreadySettled, "CIBA-8-3", "decided before, or expired"),
-                Undecidable::AnotherUser => Rejection::new(Reason::AccessForbidden, "CIBA-10.1-12", "another user approved"),
+                Undecidable::Settled => {
+                    Rejection::new(Reason::AlreadySettled, "CIBA-8-3", "decided before, or expired")
+                }
+                Undecidable::AnotherUser => {
+                    Rejection::new(Reason::AccessForbidden, "CIBA-10.1-12", "another user approved")
+                }
             })?;
             if self.swap(key, &seen, &decided, sweep_at).await? {
                 return Ok(());
@@ -188,22 +195,30 @@ impl Store {
     /// [`Reason::InvalidGrant`], [`Reason::ExpiredToken`], [`Reason::AccessDenied`], [`Reason::AuthorizationPending`], [`Reason::SlowDown`],
     /// [`Reason::TemporarilyUnavailable`].
     pub async fn poll(&self, request: &Verified<Redemption>, now: Timestamp) -> Result<Ready, Rejection> {
-        let request = request.request();
         let digest = request.auth_req_id().digest();
         let (grant_key, pace_key) = (Key { family: Family::Grant, digest }, Key { family: Family::Pace, digest });
         for _ in 0..TRIES {
             let found: Option<(Grant, _)> = self.get(grant_key).await?;
             let ours = found.filter(|(grant, _)| grant.client_id == request.sender().client.client_id);
-            let foreign = || Rejection::new(Reason::InvalidGrant, "CIBA-11-5", "the auth_req_id is unknown, or another client's");
+            let foreign =
+                || Rejection::new(Reason::InvalidGrant, "CIBA-11-5", "the auth_req_id is unknown, or another client's");
             let (grant, seen) = ours.ok_or_else(foreign)?;
             let (pace, seen_pace): (Pace, _) = self.get(pace_key).await?.ok_or_else(foreign)?;
             let (refusal, pace) = match grant.poll(pace, now) {
                 Poll::Approved(consent) => return Ok(Ready { grant, consent, key: grant_key, seen }),
-                Poll::Redeemed => return Err(Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id is spent")),
-                Poll::Expired => return Err(Rejection::new(Reason::ExpiredToken, "CIBA-11-3", "the auth_req_id has expired")),
+                Poll::Redeemed => {
+                    return Err(Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id is spent"));
+                }
+                Poll::Expired => {
+                    return Err(Rejection::new(Reason::ExpiredToken, "CIBA-11-3", "the auth_req_id has expired"));
+                }
                 Poll::Denied => return Err(Rejection::new(Reason::AccessDenied, "CIBA-11-4", "the answer was no")),
-                Poll::Pending(pace) => (Rejection::new(Reason::AuthorizationPending, "CIBA-11-1", "no decision yet"), pace),
-                Poll::TooFast(pace) => (Rejection::new(Reason::SlowDown, "CIBA-11-2", "no decision yet, polled too soon"), pace),
+                Poll::Pending(pace) => {
+                    (Rejection::new(Reason::AuthorizationPending, "CIBA-11-1", "no decision yet"), pace)
+                }
+                Poll::TooFast(pace) => {
+                    (Rejection::new(Reason::SlowDown, "CIBA-11-2", "no decision yet, polled too soon"), pace)
+                }
             };
             if self.swap(pace_key, &seen_pace, &pace, grant.expires_at.plus(REMEMBERED)).await? {
                 return Err(refusal);
@@ -219,7 +234,8 @@ impl Store {
     /// [`Reason::InvalidGrant`] for all but one of several at once, [`Reason::TemporarilyUnavailable`].
     pub async fn redeem(&self, ready: Ready, token: (&Secret, &AccessToken), now: Timestamp) -> Result<(), Rejection> {
         let (secret, record) = token;
-        let spent = || Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id was spent at the same moment");
+        let spent =
+            || Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id was spent at the same moment");
         let sweep_at = ready.grant.expires_at.plus(REMEMBERED);
         let redeemed = ready.grant.redeem(now).ok_or_else(spent)?;
         self.put(Key { family: Family::AccessToken, digest: secret.digest() }, record, record.exp).await?;
@@ -230,8 +246,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
-    pub async fn inspect(&self, request: &Verified<Inspection>, now: Timestamp) -> Result<Option<AccessToken>, Rejection> {
-        let key = Key { family: Family::AccessToken, digest: request.request().token().digest() };
+    pub async fn inspect(
+        &self,
+        request: &Verified<Inspection>,
+        now: Timestamp,
+    ) -> Result<Option<AccessToken>, Rejection> {
+        let key = Key { family: Family::AccessToken, digest: request.token().digest() };
         let found: Option<(AccessToken, _)> = self.get(key).await?;
         Ok(found.map(|(token, _)| token).filter(|token| now < token.exp && self.clients.contains_key(&token.client_id)))
     }
@@ -251,7 +271,13 @@ impl Store {
         Ok(Some((value, bytes)))
     }
 
-    async fn swap(&self, key: Key, seen: &[u8], value: &(impl Serialize + Sync), sweep_at: Timestamp) -> Result<bool, Rejection> {
+    async fn swap(
+        &self,
+        key: Key,
+        seen: &[u8],
+        value: &(impl Serialize + Sync),
+        sweep_at: Timestamp,
+    ) -> Result<bool, Rejection> {
         self.backend.swap(&key, seen, Record { bytes: write(value), sweep_at }).await.map_err(unavailable)
     }
 }

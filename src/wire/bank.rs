@@ -49,3 +49,8 @@ pub struct Prompt<'a> {
     /// Seconds left to decide.
     pub expires_in: u32,
 }
+
+/// OpenID Connect Core §2: a `sub` has at most 255 ASCII characters; here, printable ones.
+pub fn is_sub(sub: &str) -> bool {
+    (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}

@@ -69,7 +69,9 @@ fn decode(text: &[u8]) -> Result<String, Malformed> {
             b'%' => {
                 let digit = |b: Option<&u8>| b.and_then(|&b| char::from(b).to_digit(16));
                 match (digit(rest.next()), digit(rest.next())) {
-                    (Some(high), Some(low)) => u8::try_from(high * 16 + low).expect("two hexadecimal digits fit a byte"),
+                    (Some(high), Some(low)) => {
+                        u8::try_from(high * 16 + low).expect("two hexadecimal digits fit a byte")
+                    }
                     _ => return Err(Malformed("a percent-encoding is broken")),
                 }
             }
@@ -118,7 +120,10 @@ mod tests {
         assert_eq!(refused("a=\0"), "the form holds a NUL");
         assert_eq!(refused("=1"), "a parameter name is empty, too long, or has unusual characters");
         assert_eq!(refused("a%20b=1"), "a parameter name is empty, too long, or has unusual characters");
-        assert_eq!(refused(&format!("{}=1", "n".repeat(65))), "a parameter name is empty, too long, or has unusual characters");
+        assert_eq!(
+            refused(&format!("{}=1", "n".repeat(65))),
+            "a parameter name is empty, too long, or has unusual characters"
+        );
     }
 
     #[test]

@@ -1,20 +1,15 @@
 //! [`Inbound`]: a request as it arrived, before anyone believed a word of it.
 
 use bytes::Bytes;
-use http::Method;
 
 use crate::secret::Digest;
 use crate::wire::Malformed;
 use crate::wire::form::Form;
 use crate::wire::json;
 
-/// What arrived. Untrusted, and holds no decision.
+/// What arrived. Untrusted, and holds no decision. The `Host` header is not kept: it decides nothing.
 #[derive(Debug)]
 pub struct Inbound {
-    /// The HTTP method.
-    pub method: Method,
-    /// The path of the route that matched. The `Host` header is not kept: it decides nothing.
-    pub path: &'static str,
     /// Whether the URI had a query. No endpoint reads one (RFC 6749 §2.3.1: credentials never travel in the URI).
     pub query: bool,
     /// The media type of the body, without parameters, in lower case.

@@ -21,7 +21,8 @@ pub type Object = Map<String, Value>;
 /// [`Malformed`]: not JSON, not an object, a member twice, deeper than 16, or over 256 entries in one array or object.
 pub fn object(text: &[u8]) -> Result<Object, Malformed> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Strict(DEEPEST).deserialize(&mut reader).map_err(|_| Malformed("the JSON is malformed or too large"))?;
+    let value =
+        Strict(DEEPEST).deserialize(&mut reader).map_err(|_| Malformed("the JSON is malformed or too large"))?;
     reader.end().map_err(|_| Malformed("something follows the JSON"))?;
     match value {
         Value::Object(object) => Ok(object),
@@ -103,7 +104,10 @@ mod tests {
     #[test]
     fn an_object_is_read_whole() {
         let text = br#"{"a":[1,-2,0.5,true,null,"x"],"b":{"c":{}}}"#;
-        assert_eq!(Value::Object(object(text).expect("well-formed")), serde_json::from_slice::<Value>(text).expect("same"));
+        assert_eq!(
+            Value::Object(object(text).expect("well-formed")),
+            serde_json::from_slice::<Value>(text).expect("same")
+        );
     }
 
     #[test]

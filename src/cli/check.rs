@@ -1,0 +1,34 @@
+//! `countersign check`: every fault of a configuration at once.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::config::reader::Fault;
+
+/// Prints `ok`, or every fault, one a line.
+pub(super) fn run(path: &Path) -> ExitCode {
+    match Config::load(path) {
+        Ok(config) => {
+            let issuer = &config.profile.issuer().issuer;
+            println!(
+                "{}: ok ({issuer}, profile {}, {} registered)",
+                path.display(),
+                config.profile.rules().name,
+                config.clients.len()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(faults) => refuse(path, &faults),
+    }
+}
+
+/// Prints `faults` to standard error. The exit code says that the configuration is wrong.
+pub(super) fn refuse(path: &Path, faults: &[Fault]) -> ExitCode {
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    let s = if faults.len() == 1 { "" } else { "s" };
+    eprintln!("{}: {} fault{s}", path.display(), faults.len());
+    ExitCode::from(2)
+}

@@ -1,0 +1,52 @@
+//! The commands, one file each.
+
+pub mod certs;
+pub mod check;
+pub mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A FAPI-CIBA authorization server: the till asks, the phone countersigns.
+///
+/// Exit codes: 0 done; 1 it failed; 2 the command line or the configuration is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until SIGTERM or SIGINT, then finish what was begun and exit
+    Serve {
+        /// The configuration; deploy/server.toml is a commented example
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Read a configuration and print every fault in it, with the key and what to do
+    Check {
+        /// The configuration; deploy/server.toml is a commented example
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Make certificates and keys
+    Certs {
+        #[command(subcommand)]
+        command: certs::Command,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve { config } => serve::run(&config),
+            Command::Check { config } => check::run(&config),
+            Command::Certs { command } => certs::run(command),
+        }
+    }
+}

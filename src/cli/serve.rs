@@ -1,0 +1,82 @@
+//! `countersign serve`: both listeners, until told to stop.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::check;
+use crate::clock;
+use crate::config::Config;
+use crate::endpoint::Server;
+use crate::http::routes::{Side, router};
+use crate::http::serve::{self, Listener};
+use crate::secret;
+use crate::telemetry;
+
+/// Serves the configuration at `path`.
+pub(super) fn run(path: &Path) -> ExitCode {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(faults) => return check::refuse(path, &faults),
+    };
+    let served = telemetry::install(config.log).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        Ok(runtime.block_on(listen(config))?)
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("countersign serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn listen(config: Config) -> io::Result<()> {
+    let bind = async |key: &str, address| {
+        let named = |error| io::Error::other(format!("server.{key} = \"{address}\": {error}"));
+        TcpListener::bind(address).await.map_err(named)
+    };
+    let public = bind("listen", config.listen).await?;
+    let internal = bind("internal_listen", config.internal_listen).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping: no new connections, finishing what was begun");
+        stop.send_replace(true);
+        // A second signal is impatience.
+        tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
+        std::process::exit(1);
+    });
+    let server = config.server(Arc::new(clock::System), Arc::new(secret::System));
+    tracing::info!(
+        issuer = config.profile.issuer().issuer,
+        profile = config.profile.rules().name,
+        listen = %public.local_addr()?,
+        internal_listen = %internal.local_addr()?,
+        registered = config.clients.len(),
+        "ready"
+    );
+    both(&server, (public, internal), (&config, stopped)).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves the world on one port and the bank on another, until `stopped` says so.
+pub async fn both(
+    server: &Arc<Server>,
+    (public, internal): (TcpListener, TcpListener),
+    (config, stopped): (&Config, watch::Receiver<bool>),
+) {
+    let on = |tcp, side| {
+        let listener = Listener { tcp, tls: config.tls.clone(), router: router(side, server), limits: config.limits };
+        serve::run(listener, stopped.clone())
+    };
+    tokio::join!(on(public, Side::Public), on(internal, Side::Internal));
+}

@@ -1,0 +1,103 @@
+//! [`Files`]: certificates, keys and key sets that the configuration names. Private keys that others can read are refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::config::reader::Section;
+use crate::http::tls::Chain;
+use crate::jose::jwk::KeySet;
+use crate::jose::keyring::SigningKey;
+
+/// The files beside a configuration.
+pub struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// Paths are relative to the folder of `config`.
+    pub fn beside(config: &Path) -> Self {
+        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned() }
+    }
+
+    /// A text file.
+    pub fn text(&self, section: &Section<'_>, key: &str, path: &str) -> Option<String> {
+        read(section, key, &self.folder.join(path))
+    }
+
+    /// A PEM file of certificates, at least one.
+    pub fn certificates(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<CertificateDer<'static>>> {
+        let text = self.text(section, key, path)?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        match found {
+            Ok(found) if !found.is_empty() => Some(found),
+            _ => {
+                section.fault(key, &format!("{path} has no certificate in PEM"));
+                None
+            }
+        }
+    }
+
+    /// The certificate chain at one key and the private key at another.
+    pub fn identity(&self, section: &mut Section<'_>, certificate: &str, key: &str) -> Option<Chain> {
+        let chain = section.string(certificate).and_then(|path| self.certificates(section, certificate, &path));
+        let private = section.string(key).and_then(|path| {
+            let text = Self::private(section, key, &self.folder.join(path))?;
+            let found = PrivateKeyDer::from_pem_slice(text.as_bytes());
+            found.map_err(|_| section.fault(key, "the file has no private key in PEM")).ok()
+        });
+        chain.zip(private)
+    }
+
+    /// A JWK Set of public keys.
+    pub fn key_set(&self, section: &Section<'_>, key: &str, path: &str) -> Option<KeySet> {
+        let text = self.text(section, key, path)?;
+        KeySet::parse(text.as_bytes()).map_err(|why| section.fault(key, &format!("{path}: {why}"))).ok()
+    }
+
+    /// Every `.pem` in `folder`: this server's signing keys.
+    pub fn signing_keys(&self, section: &Section<'_>, key: &str, folder: &str) -> Option<Vec<SigningKey>> {
+        let folder = self.folder.join(folder);
+        let unreadable = |error| section.fault(key, &format!("{} cannot be read: {error}", folder.display()));
+        let entries = fs::read_dir(&folder).map_err(unreadable).ok()?;
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == "pem"));
+        paths.sort();
+        if paths.is_empty() {
+            section.fault(
+                key,
+                &format!("{} has no .pem file; `countersign certs dev` makes some to try with", folder.display()),
+            );
+        }
+        let mut keys = Vec::new();
+        for path in paths {
+            let text = Self::private(section, key, &path)?;
+            let read = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).ok();
+            match read
+                .ok_or("no PKCS#8 key in PEM".to_owned())
+                .and_then(|der| SigningKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|why| why.to_string()))
+            {
+                Ok(signing) => keys.push(signing),
+                Err(why) => section.fault(key, &format!("{}: {why}", path.display())),
+            }
+        }
+        Some(keys)
+    }
+
+    /// A file that nobody but its owner may read.
+    fn private(section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt;
+        let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+        if open_to_others {
+            section.fault(key, &format!("{} can be read by others; run: chmod 600 {0}", path.display()));
+        }
+        read(section, key, path)
+    }
+}
+
+fn read(section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
+    let unreadable = |error| section.fault(key, &format!("{} cannot be read: {error}", path.display()));
+    fs::read_to_string(path).map_err(unreadable).ok()
+}

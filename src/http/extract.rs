@@ -1,0 +1,57 @@
+//! The only door: a handler that takes a [`Verified<T>`] gets it from here, and here asks the gate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::endpoint::Server;
+use crate::error::{Reason, Rejection};
+use crate::profile::gate;
+use crate::profile::verified::Verified;
+use crate::wire::inbound::{Inbound, PeerCertificate};
+
+/// The largest body.
+const LARGEST: usize = 64 * 1024;
+
+/// How long a body may take to arrive. Rides in the extensions of each request, where the listener put it.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyDeadline(pub Duration);
+
+impl<T: gate::Request> FromRequest<Arc<Server>> for Verified<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Rejection> {
+        server.gate.verify(inbound(request).await?).await
+    }
+}
+
+async fn inbound(request: Request) -> Result<Inbound, Rejection> {
+    let (parts, body) = request.into_parts();
+    let too_large = || Rejection::new(Reason::ContentTooLarge, "limits", "the body is larger than 64 KiB");
+    let limited = Limited::new(body, LARGEST).collect();
+    let collected = match parts.extensions.get::<BodyDeadline>() {
+        None => limited.await,
+        Some(BodyDeadline(within)) => {
+            let late = |_| Rejection::new(Reason::RequestTimeout, "limits", "the body did not arrive in time");
+            tokio::time::timeout(*within, limited).await.map_err(late)?
+        }
+    };
+    let body: Bytes = collected
+        .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => too_large(),
+            None => Rejection::new(Reason::InvalidRequest, "limits", "the body broke off"),
+        })?
+        .to_bytes();
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Ok(Inbound {
+        query: parts.uri.query().is_some_and(|query| !query.is_empty()),
+        content_type: content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
+        authorization: parts.headers.contains_key(AUTHORIZATION),
+        certificate: parts.extensions.get::<PeerCertificate>().cloned(),
+        body,
+    })
+}

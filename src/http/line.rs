@@ -1,0 +1,92 @@
+//! One line in the log for each request, and the headers that every response carries.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+
+use crate::clock::Stopwatch;
+use crate::endpoint::Server;
+use crate::error::Rejection;
+use crate::secret::Entropy;
+
+/// FAPI 1.0 part 1 §6.2.1-8.
+const INTERACTION: HeaderName = HeaderName::from_static("x-fapi-interaction-id");
+
+/// Runs `request`, then logs it: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
+pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let started = Stopwatch::start();
+    let method = request.method().clone();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
+    let mut response = next.run(request).await;
+    let refused = response.extensions_mut().remove::<Rejection>();
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(INTERACTION, HeaderValue::from_str(&interaction).expect("a UUID is ASCII"));
+    let (status, micros) = (response.status().as_u16(), started.elapsed().as_micros());
+    match refused {
+        None => tracing::info!(%method, route, status, micros, interaction, "request"),
+        Some(Rejection { reason, clause, cause, client }) if status >= 500 => {
+            tracing::error!(%method, route, status, micros, interaction, client, error = reason.error(), clause, cause, "request");
+        }
+        Some(Rejection { reason, clause, cause, client }) => {
+            tracing::info!(%method, route, status, micros, interaction, client, error = reason.error(), clause, cause, "request");
+        }
+    }
+    response
+}
+
+/// The caller's id if it is a UUID (RFC 9562 §4), else a new one.
+fn interaction(given: Option<&HeaderValue>, entropy: &dyn Entropy) -> String {
+    given.and_then(|value| value.to_str().ok()).filter(|id| is_uuid(id)).map_or_else(|| uuid(entropy), str::to_owned)
+}
+
+fn is_uuid(id: &str) -> bool {
+    let groups: Vec<&str> = id.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn uuid(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0_u8; 16];
+    entropy.fill(&mut bytes);
+    let bits = (u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Seeded, System};
+
+    #[test]
+    fn fapi1b_6_2_1_8_a_uuid_is_echoed_and_anything_else_replaced() {
+        let echoed = "C770aef3-6784-41F7-8e0e-ff5f97bddb3a";
+        assert_eq!(interaction(Some(&HeaderValue::from_static(echoed)), &System), echoed);
+        for bad in [
+            "",
+            "x",
+            "c770aef3678441f78e0eff5f97bddb3a",
+            "c770aef3-6784-41f7-8e0e-ff5f97bddb3g",
+            "c770aef3-6784-41f7-8e0e-ff5f97bddb3a1",
+        ] {
+            let made = interaction(Some(&HeaderValue::from_static(bad)), &System);
+            assert!(is_uuid(&made) && made != bad, "{bad}");
+        }
+    }
+
+    #[test]
+    fn rfc9562_5_4_a_new_uuid_says_it_is_of_version_4() {
+        let entropy = Seeded::default();
+        for _ in 0..64 {
+            let made = uuid(&entropy);
+            assert_eq!(&made[14..15], "4", "{made}");
+            assert!("89ab".contains(&made[19..20]), "{made}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Transport: bytes in, bytes out. No decision of the protocol is made here.
+
+pub mod extract;
+pub mod line;
+pub mod refusal;
+pub mod routes;
+pub mod serve;
+pub mod tls;

@@ -1,0 +1,166 @@
+//! The accept loop. Ours, because `axum::serve` sets no timers: deadlines on the handshake, the headers, the body and idling; caps on
+//! connections; a drain that lets what was begun be finished.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::http::extract::BodyDeadline;
+use crate::http::tls;
+
+const LARGEST_HEAD: usize = 16 * 1024;
+const MOST_HEADERS: usize = 64;
+
+/// How much of a connection's time and how many connections a listener gives away.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the head of a request may take to arrive, and how long a connection may idle before it.
+    pub head: Duration,
+    /// How long a body may take to arrive.
+    pub body: Duration,
+    /// How long a drain waits for what was begun.
+    pub drain: Duration,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        let (connections, connections_per_address) = (8_192, 1_024);
+        Self {
+            handshake: seconds(5),
+            head: seconds(15),
+            body: seconds(10),
+            drain: seconds(30),
+            connections,
+            connections_per_address,
+        }
+    }
+}
+
+/// A bound port and what to do with what arrives there.
+pub struct Listener {
+    /// The port.
+    pub tcp: TcpListener,
+    /// Its TLS.
+    pub tls: Arc<ServerConfig>,
+    /// Its routes.
+    pub router: Router,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// Serves until `shutdown` says true (or its sender is gone), then drains.
+pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
+    let Listener { tcp, tls, router, limits } = listener;
+    let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
+    let (acceptor, graceful) = (TlsAcceptor::from(tls), GracefulShutdown::new());
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            accepted = async {
+                let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
+                (permit, tcp.accept().await)
+            } => accepted,
+        };
+        let (permit, (stream, address)) = match accepted {
+            (permit, Ok(accepted)) => (permit, accepted),
+            (_, Err(error)) => {
+                tracing::warn!(%error, "accept failed");
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else { continue };
+        let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            connection(acceptor, stream, (router, limits, watcher)).await;
+            drop((permit, place));
+        });
+    }
+    drop(tcp);
+    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not finish within the drain time");
+    }
+}
+
+/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate is read once and travels with each request.
+async fn connection(acceptor: TlsAcceptor, stream: TcpStream, (router, limits, watcher): (Router, Limits, Watcher)) {
+    stream.set_nodelay(true).ok();
+    let stream = match timeout(limits.handshake, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
+        Err(_) => return tracing::debug!("the TLS handshake took too long"),
+    };
+    let peer = tls::peer(stream.get_ref().1.peer_certificates());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        request.extensions_mut().insert(BodyDeadline(limits.body));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(LARGEST_HEAD)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(served).await {
+        tracing::debug!(%error, "the connection broke off");
+    }
+}
+
+/// How many connections each address has.
+#[derive(Default)]
+struct Crowd(Mutex<HashMap<IpAddr, usize>>);
+
+impl Crowd {
+    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { crowd: self.clone(), address })
+    }
+}
+
+/// One connection's place among those of its address; given up when dropped.
+struct Place {
+    crowd: Arc<Crowd>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! TLS: versions, suites, two server certificates, and a client certificate that is asked for and never judged here.
+
+use std::sync::Arc;
+
+use rustls::DistinguishedName;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::outbound::{Failed, VERSIONS, provider};
+use crate::secret::Digest;
+use crate::wire::inbound::PeerCertificate;
+
+const LARGEST_CERTIFICATE: usize = 16 * 1024;
+const LONGEST_CHAIN: usize = 4;
+
+/// A certificate chain, leaf first, and its key.
+pub type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The server's two certificates.
+#[derive(Debug)]
+pub struct Certificates {
+    p256: Arc<CertifiedKey>,
+    rsa: Arc<CertifiedKey>,
+}
+
+impl Certificates {
+    /// Checks that each key fits its chain. TLS 1.2 has only ECDHE_RSA here (FAPI-CIBA-ID1 §7.9), so it needs the RSA one; TLS 1.3 takes
+    /// P-256, which costs a sixth of the work.
+    ///
+    /// # Errors
+    /// Which of them does not fit.
+    pub fn new(p256: Chain, rsa: Chain) -> Result<Self, Failed> {
+        let provider = provider();
+        let certified = |(chain, key): Chain| CertifiedKey::from_der(chain, key, &provider).map(Arc::new);
+        let p256 = certified(p256).map_err(|_| Failed("tls.p256: the key does not fit the certificate"))?;
+        let rsa = certified(rsa).map_err(|_| Failed("tls.rsa: the key does not fit the certificate"))?;
+        if p256.key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_none() {
+            return Err(Failed("tls.p256: the key is not a P-256 key"));
+        }
+        if rsa.key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).is_none() {
+            return Err(Failed("tls.rsa: the key is not an RSA key"));
+        }
+        Ok(Self { p256, rsa })
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    /// P-256 for a client that knows it and offers TLS 1.3. A client that lists suites of 1.3 and then does not speak it fails: rustls does not
+    /// show which versions were offered.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let p256 = hello.signature_schemes().contains(&SignatureScheme::ECDSA_NISTP256_SHA256);
+        let tls13 = hello.cipher_suites().iter().any(|suite| {
+            matches!(
+                suite,
+                CipherSuite::TLS13_AES_128_GCM_SHA256
+                    | CipherSuite::TLS13_AES_256_GCM_SHA384
+                    | CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+            )
+        });
+        Some(if p256 && tls13 { self.p256.clone() } else { self.rsa.clone() })
+    }
+}
+
+/// The configuration of both listeners: no resumption, as a client certificate that counts is proven anew on each connection; HTTP/1.1 alone.
+///
+/// # Errors
+/// The versions and suites do not fit together.
+pub fn config(certificates: Certificates) -> Result<Arc<ServerConfig>, Failed> {
+    let provider = provider();
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(VERSIONS)
+        .map_err(|_| Failed("the TLS versions and suites do not fit together"))?
+        .with_client_cert_verifier(Arc::new(AnyCertificate(provider)))
+        .with_cert_resolver(Arc::new(certificates));
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// What the application gets to see of the certificate whose key the peer just proved. A certificate that cannot be read counts as none.
+pub fn peer(chain: Option<&[CertificateDer<'_>]>) -> Option<PeerCertificate> {
+    let leaf = chain?.first()?;
+    let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
+    let validity = parsed.validity();
+    Some(PeerCertificate {
+        thumbprint: Digest::of(leaf),
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+    })
+}
+
+/// Asks for a client certificate, requires none, names no authority, and takes any whose key is proven: whether it is the right one is for the
+/// application to say, in HTTP (RFC 8705 §2.2, §3). With a list of authorities, many clients would offer nothing.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if intermediates.len() >= LONGEST_CHAIN || leaf.len() > LARGEST_CERTIFICATE {
+            return Err(Error::General("the client's certificate chain is too large".into()));
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

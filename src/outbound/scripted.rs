@@ -1,0 +1,63 @@
+//! [`Scripted`]: an [`Authenticator`] that plays a bank from a script, for tests.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::outbound::Failed;
+use crate::outbound::authenticator::Authenticator;
+use crate::wire::bank::{Identified, Identify, Prompt};
+
+/// A bank with a list of users, which writes down what it is asked to show.
+#[derive(Debug, Default)]
+pub struct Scripted(Mutex<Script>);
+
+#[derive(Debug, Default)]
+struct Script {
+    users: HashMap<String, Identified>,
+    silent: bool,
+    prompts: Vec<serde_json::Value>,
+}
+
+impl Scripted {
+    /// From now on `hint` means `answer`.
+    pub fn knows(&self, hint: &str, answer: Identified) {
+        self.script().users.insert(hint.to_owned(), answer);
+    }
+
+    /// From now on the bank does not answer, or does again.
+    pub fn silent(&self, silent: bool) {
+        self.script().silent = silent;
+    }
+
+    /// Everything it was asked to show so far.
+    pub fn prompts(&self) -> Vec<serde_json::Value> {
+        self.script().prompts.clone()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Authenticator for Scripted {
+    async fn identify(&self, question: &Identify<'_>) -> Result<Identified, Failed> {
+        let script = self.script();
+        if script.silent {
+            return Err(Failed("the script says to be silent"));
+        }
+        Ok(script.users.get(question.hint).cloned().unwrap_or(Identified::Unknown))
+    }
+
+    async fn prompt(&self, prompt: &Prompt<'_>) -> Result<(), Failed> {
+        let mut script = self.script();
+        if script.silent {
+            return Err(Failed("the script says to be silent"));
+        }
+        let shown = serde_json::to_value(prompt).map_err(|_| Failed("the prompt is not JSON"))?;
+        script.prompts.push(shown);
+        Ok(())
+    }
+}
