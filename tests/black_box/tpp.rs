@@ -1,0 +1,191 @@
+//! [`Tpp`]: a registered client that does everything right, except for the one thing a test breaks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign::jose::keyring::SigningKey;
+use reqwest::RequestBuilder;
+use serde_json::json;
+
+use crate::bank::{Bank, client};
+use crate::heard::Heard;
+use crate::token::Draft;
+
+/// The CIBA grant.
+pub const CIBA: &str = "urn:openid:params:grant-type:ciba";
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A client.
+pub struct Tpp<'a> {
+    bank: &'a Bank,
+    /// Its id.
+    pub client_id: &'static str,
+    /// What it signs assertions with.
+    pub assertion_key: SigningKey,
+    /// What it signs request objects with.
+    pub request_key: SigningKey,
+    http: reqwest::Client,
+    bare: reqwest::Client,
+}
+
+/// A form in the making: what it sends, each part of which a test may break.
+pub struct Call {
+    /// The client assertion.
+    pub assertion: Draft,
+    /// The request object, at the backchannel endpoint.
+    pub request: Draft,
+    /// Parameters as they will be sent; a test may change, drop or double them.
+    pub form: Vec<(String, String)>,
+    /// Without the client certificate.
+    pub bare: bool,
+    /// The last touch.
+    pub edit: fn(RequestBuilder) -> RequestBuilder,
+}
+
+impl Call {
+    /// With this parameter, beside whatever is there.
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.form.push((name.into(), value.into()));
+        self
+    }
+
+    /// Without this parameter.
+    pub fn drop(mut self, name: &str) -> Self {
+        self.form.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// With this parameter in place of what is there.
+    pub fn set(self, name: &str, value: &str) -> Self {
+        self.drop(name).and(name, value)
+    }
+
+    /// With another assertion.
+    pub fn assertion(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
+        self.assertion = change(self.assertion);
+        self
+    }
+
+    /// With another request object.
+    pub fn request(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
+        self.request = change(self.request);
+        self
+    }
+
+    /// Without a client certificate.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+
+    /// With the HTTP request changed.
+    pub fn edit(mut self, edit: fn(RequestBuilder) -> RequestBuilder) -> Self {
+        self.edit = edit;
+        self
+    }
+
+    fn body(&self) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &self.form {
+            let value = match value.as_str() {
+                "$assertion" => self.assertion.finish(),
+                "$request" => self.request.finish(),
+                other => other.to_owned(),
+            };
+            form.append_pair(name, &value);
+        }
+        form.finish()
+    }
+}
+
+impl<'a> Tpp<'a> {
+    /// The client `client_id`, with its assertion key and its request key.
+    pub fn new(
+        bank: &'a Bank,
+        client_id: &'static str,
+        keys: (SigningKey, SigningKey),
+        certificate: Option<&str>,
+    ) -> Self {
+        let (assertion_key, request_key) = keys;
+        Self { bank, client_id, assertion_key, request_key, http: client(certificate), bare: client(None) }
+    }
+
+    /// A client assertion: RFC 7523 §3, addressed to the issuer.
+    pub fn assertion(&self) -> Draft {
+        let now = self.bank.now();
+        let claims = json!({"iss": self.client_id, "sub": self.client_id, "aud": self.bank.issuer, "jti": fresh(), "iat": now, "nbf": now, "exp": now + 60});
+        Draft::new(claims, self.assertion_key.clone())
+    }
+
+    /// A request object: CIBA §7.1.1, for alice.
+    pub fn request(&self) -> Draft {
+        let now = self.bank.now();
+        let claims = json!({
+            "iss": self.client_id, "aud": self.bank.issuer, "jti": fresh(), "iat": now, "nbf": now, "exp": now + 300,
+            "scope": "openid accounts", "login_hint": "alice", "binding_message": "1234",
+        });
+        Draft::new(claims, self.request_key.clone())
+    }
+
+    fn call(&self, form: &[(&str, &str)]) -> Call {
+        let form = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let auth = [("client_assertion_type", ASSERTION), ("client_assertion", "$assertion")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let (assertion, request) = (self.assertion(), self.request());
+        Call { assertion, request, form: form.chain(auth).collect(), bare: false, edit: |request| request }
+    }
+
+    async fn send(&self, path: &str, call: Call) -> Heard {
+        let http = if call.bare { &self.bare } else { &self.http };
+        let request = http.post(format!("{}{path}", self.bank.issuer));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(call.body());
+        Heard::of((call.edit)(request)).await
+    }
+
+    /// Asks for authentication, with the request object changed.
+    pub async fn backchannel(&self, change: impl FnOnce(Draft) -> Draft) -> Heard {
+        self.backchannel_call(|call| call.request(change)).await
+    }
+
+    /// Asks for authentication, with the whole call changed.
+    pub async fn backchannel_call(&self, change: impl FnOnce(Call) -> Call) -> Heard {
+        self.send("/bc-authorize", change(self.call(&[("request", "$request")]))).await
+    }
+
+    /// Asks for authentication, and gets an id.
+    pub async fn auth_req_id(&self) -> String {
+        self.backchannel(|request| request).await.text("auth_req_id")
+    }
+
+    /// Polls.
+    pub async fn poll(&self, auth_req_id: &str) -> Heard {
+        self.poll_call(auth_req_id, |call| call).await
+    }
+
+    /// Polls, with the whole call changed.
+    pub async fn poll_call(&self, auth_req_id: &str, change: impl FnOnce(Call) -> Call) -> Heard {
+        self.send("/token", change(self.call(&[("grant_type", CIBA), ("auth_req_id", auth_req_id)]))).await
+    }
+
+    /// Asks about a token.
+    pub async fn introspect(&self, token: &str) -> Heard {
+        self.introspect_call(token, |call| call).await
+    }
+
+    /// Asks about a token, with the whole call changed.
+    pub async fn introspect_call(&self, token: &str, change: impl FnOnce(Call) -> Call) -> Heard {
+        self.send("/introspect", change(self.call(&[("token", token)]))).await
+    }
+
+    /// Asks, has alice approve, and collects the tokens.
+    pub async fn tokens(&self) -> Heard {
+        let auth_req_id = self.auth_req_id().await;
+        assert_eq!(self.bank.approve(&auth_req_id).await.status, 204);
+        self.poll(&auth_req_id).await
+    }
+}
+
+/// A jti that no other test uses.
+fn fresh() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("jti-{}", NEXT.fetch_add(1, Ordering::SeqCst))
+}
