@@ -1,0 +1,115 @@
+//! Every clause that the source refuses under is in `conformance/clauses.toml`, with a test that exists or a reason why there is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use countersign::profile::backchannel::Backchannel;
+use countersign::profile::client_auth::ClientAssertion;
+use countersign::profile::decision::Decision;
+use countersign::profile::inspection::Inspection;
+use countersign::profile::redemption::Redemption;
+use countersign::profile::request_object::RequestObject;
+use countersign::profile::verified::Governed;
+use serde::Deserialize;
+
+/// How a clause id starts.
+const SPECS: [&str; 13] = [
+    "CIBA-",
+    "FAPICIBA-",
+    "FAPI1A-",
+    "FAPI1B-",
+    "FAPI2-",
+    "CA-",
+    "JAR-",
+    "OAUTH-",
+    "INTRO-",
+    "OIDC-",
+    "RFC7523-",
+    "MTLS-",
+    "META-",
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Clauses {
+    clause: Vec<Clause>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Clause {
+    id: String,
+    says: String,
+    #[serde(default)]
+    tests: Vec<String>,
+    untested: Option<String>,
+}
+
+fn clauses() -> Vec<Clause> {
+    let text = fs::read_to_string(root().join("conformance/clauses.toml")).expect("it is there");
+    toml::from_str::<Clauses>(&text).expect("well-formed").clause
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text_of(folders: &[&str]) -> String {
+    let mut pending: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut text = String::new();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("readable").path()));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text += &fs::read_to_string(&path).expect("UTF-8");
+        }
+    }
+    text
+}
+
+/// The clause ids among the string literals of the source, and those of every rule.
+fn claimed() -> BTreeSet<String> {
+    fn rules<T: Governed>() -> impl Iterator<Item = String> {
+        T::RULES.iter().map(|rule| rule.clause.to_owned())
+    }
+    let source = text_of(&["src"]);
+    let literals = source
+        .split('"')
+        .filter(|word| SPECS.iter().any(|spec| word.starts_with(spec)) && !word.contains(char::is_whitespace));
+    literals
+        .map(str::to_owned)
+        .chain(rules::<ClientAssertion>())
+        .chain(rules::<RequestObject>())
+        .chain(rules::<Backchannel>())
+        .chain(rules::<Redemption>())
+        .chain(rules::<Decision>())
+        .chain(rules::<Inspection>())
+        .collect()
+}
+
+#[test]
+fn every_clause_of_the_source_is_listed_and_every_listed_clause_is_in_the_source() {
+    let listed: BTreeSet<String> = clauses().into_iter().map(|clause| clause.id).collect();
+    let claimed = claimed();
+    let missing: Vec<_> = claimed.difference(&listed).collect();
+    let unclaimed: Vec<_> = listed.difference(&claimed).collect();
+    assert!(missing.is_empty() && unclaimed.is_empty(), "not listed: {missing:?}; listed for nothing: {unclaimed:?}");
+}
+
+#[test]
+fn every_clause_has_a_test_that_exists_or_a_reason() {
+    let tests = text_of(&["tests", "src"]);
+    let mut seen = BTreeMap::new();
+    for Clause { id, says, tests: named, untested } in clauses() {
+        assert!(!says.is_empty() && seen.insert(id.clone(), ()).is_none(), "{id}: says nothing, or is listed twice");
+        assert_eq!(
+            named.is_empty(),
+            untested.is_some_and(|reason| !reason.is_empty()),
+            "{id}: either tests, or why there is none"
+        );
+        for test in named {
+            assert!(tests.contains(&format!("fn {test}()")), "{id}: there is no test {test}");
+        }
+    }
+}
