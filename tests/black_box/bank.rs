@@ -13,6 +13,7 @@ use countersign::http::serve::Limits;
 use countersign::jose::keyring::SigningKey;
 use countersign::outbound::provider;
 use countersign::outbound::scripted::Scripted;
+use countersign::profile::FAPI_CIBA_ID1;
 use countersign::secret::Seeded;
 use countersign::wire::bank::Identified;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
@@ -67,6 +68,20 @@ impl Bank {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move { serve::both(&server, (public, internal), (&config, stopped)).await });
         Self { clock, phone, issuer, public: public_at, internal: internal_at, _stop: stop }
+    }
+
+    /// A server under a copy of the shipped profile in which `to` stands for `from`.
+    pub async fn under(from: &str, to: &str) -> Self {
+        let tighter = FAPI_CIBA_ID1.replace(from, to);
+        assert_ne!(tighter, FAPI_CIBA_ID1, "{from}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("profile.toml");
+        fs::write(&path, tighter).expect("written");
+        let name = |path: &str| format!("profile = \"{path}\"");
+        Self::with(Limits::default(), |shipped| {
+            shipped.replace(&name("fapi-ciba-id1"), &name(path.to_str().expect("UTF-8")))
+        })
+        .await
     }
 
     /// Till 7: ES256 assertions, PS256 request objects, PS256 ID tokens, a certificate.

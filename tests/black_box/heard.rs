@@ -13,6 +13,8 @@ pub struct Heard {
     pub headers: HeaderMap,
     /// The JSON body, or null.
     pub body: Value,
+    /// The body, byte for byte.
+    pub text: String,
 }
 
 impl Heard {
@@ -26,7 +28,7 @@ impl Heard {
         } else {
             serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
         };
-        Self { status, headers, body }
+        Self { status, headers, body, text }
     }
 
     /// RFC 6749 §5.2, CIBA §13: `status`, `error`, a description in the allowed characters and nothing else, uncached JSON.

@@ -3,8 +3,18 @@
 //! A test is named after the clause it shows; `conformance/clauses.toml` lists which.
 
 mod bank;
+mod forged;
 mod heard;
 mod token;
 mod tpp;
+mod trial;
 
+mod assertion_claims;
+mod assertion_replay;
+mod assertion_signature;
 mod backchannel;
+mod client_auth;
+mod request_object;
+mod request_replay;
+mod request_signature;
+mod request_times;

@@ -59,6 +59,13 @@ impl Call {
         self.drop(name).and(name, value)
     }
 
+    /// With what is there of this parameter sent twice.
+    pub fn twice(mut self, name: &str) -> Self {
+        let there: Vec<_> = self.form.iter().filter(|(known, _)| known == name).cloned().collect();
+        self.form.extend(there);
+        self
+    }
+
     /// With another assertion.
     pub fn assertion(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
         self.assertion = change(self.assertion);
