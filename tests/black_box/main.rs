@@ -4,7 +4,14 @@
 
 mod bank;
 mod heard;
+mod raw;
+mod teller;
 mod token;
 mod tpp;
 
 mod backchannel;
+mod framing;
+mod limits;
+mod no_bypass;
+mod transport;
+mod webhook;
