@@ -23,6 +23,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::heard::Heard;
 use crate::tpp::Tpp;
@@ -39,7 +40,8 @@ pub struct Bank {
     pub public: SocketAddr,
     /// Where decisions come in.
     pub internal: SocketAddr,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<()>,
 }
 
 impl Bank {
@@ -66,8 +68,18 @@ impl Bank {
         let clock = Arc::new(Manual::at(System.now()));
         let server = config.server(clock.clone(), Arc::new(Seeded::default()));
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move { serve::both(&server, (public, internal), (&config, stopped)).await });
-        Self { clock, phone, issuer, public: public_at, internal: internal_at, _stop: stop }
+        let served = tokio::spawn(async move { serve::both(&server, (public, internal), (&config, stopped)).await });
+        Self { clock, phone, issuer, public: public_at, internal: internal_at, stop, served }
+    }
+
+    /// Tells the server to stop, as SIGTERM does.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until the server has ended.
+    pub async fn ended(&mut self) {
+        (&mut self.served).await.expect("it does not panic");
     }
 
     /// A server under a copy of the shipped profile in which `to` stands for `from`.

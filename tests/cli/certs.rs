@@ -1,0 +1,66 @@
+//! `countersign certs dev`: everything the shipped configuration needs, and nothing overwritten.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::deployment::{Deployment, countersign, err, files, out};
+
+#[test]
+fn certs_dev_makes_what_the_shipped_configuration_needs() {
+    let deployment = Deployment::new();
+    let checked = deployment.check();
+    assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
+    assert!(
+        out(&checked).contains(": ok (https://localhost:9443, profile fapi-ciba-id1, 2 registered)"),
+        "{}",
+        out(&checked)
+    );
+    assert_eq!(err(&checked), "");
+}
+
+#[test]
+fn certs_dev_keeps_what_is_there_and_fails() {
+    let deployment = Deployment::new();
+    let before = files(&deployment.certs());
+    assert!(before.len() > 12, "{before:#?}");
+    let again = countersign(&["certs", "dev", "--out", deployment.certs().to_str().expect("UTF-8")]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(err(&again).contains("exists"), "{}", err(&again));
+    assert!(files(&deployment.certs()) == before, "it changed something");
+
+    fs::remove_file(deployment.certs().join("ca.pem")).expect("removed");
+    let halfway = countersign(&["certs", "dev", "--out", deployment.certs().to_str().expect("UTF-8")]);
+    assert_eq!(halfway.status.code(), Some(1));
+    let after = files(&deployment.certs());
+    assert!(before.iter().filter(|(path, _)| !path.ends_with("ca.pem")).all(|file| after.contains(file)));
+}
+
+#[test]
+fn private_keys_are_for_their_owner_alone() {
+    let deployment = Deployment::new();
+    let mut private = 0;
+    for (path, content) in files(&deployment.certs()) {
+        let mode = fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+        if String::from_utf8_lossy(&content).contains("PRIVATE KEY") {
+            assert_eq!(mode, 0o600, "{}", path.display());
+            private += 1;
+        } else {
+            assert_eq!(mode & 0o022, 0, "{}", path.display());
+        }
+    }
+    assert_eq!(private, 10);
+}
+
+#[test]
+fn certs_dev_names_the_host_it_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let made = countersign(&["certs", "dev", "--out", path, "--host", "ciba.bank.example"]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    let certificate = CertificateDer::from_pem_file(folder.path().join("server-p256.pem")).expect("PEM");
+    let names = |name: &str| certificate.windows(name.len()).any(|window| window == name.as_bytes());
+    assert!(names("ciba.bank.example") && !names("localhost"));
+}

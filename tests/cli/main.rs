@@ -1,0 +1,51 @@
+//! The binary as an operator meets it: what it prints, what it exits with, what it leaves behind.
+
+mod deployment;
+
+mod certs;
+mod check;
+mod check_clients;
+mod serve;
+
+use deployment::{countersign, err, out};
+
+#[test]
+fn help_and_version_are_there_for_each_command() {
+    for command in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["check", "--help"],
+        &["certs", "--help"],
+        &["certs", "dev", "--help"],
+        &["help"],
+    ] {
+        let helped = countersign(command);
+        assert_eq!(helped.status.code(), Some(0), "{command:?}");
+        assert!(out(&helped).contains("Usage: countersign"), "{command:?}: {}", out(&helped));
+        assert_eq!(err(&helped), "", "{command:?}");
+    }
+    let version = countersign(&["--version"]);
+    assert_eq!(out(&version), concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_command_line_that_is_wrong_exits_2() {
+    for command in [
+        &[][..],
+        &["--surprise"],
+        &["serve"],
+        &["check"],
+        &["certs"],
+        &["dance"],
+        &["check", "--config"],
+        &["check", "--config", "a", "--surprise"],
+        &["check", "--config", "a", "b"],
+        &["serve", "--config", "a", "--config", "b"],
+        &["certs", "dev", "--hots", "x"],
+    ] {
+        let refused = countersign(command);
+        assert_eq!(refused.status.code(), Some(2), "{command:?}");
+        assert_eq!(out(&refused), "", "{command:?}");
+        assert!(err(&refused).contains("--help"), "{command:?}: {}", err(&refused));
+    }
+}

@@ -1,0 +1,7 @@
+//! HS256 is not refused: it does not exist.
+
+use countersign::jose::alg::Alg;
+
+fn main() {
+    let _ = Alg::Hs256;
+}

@@ -1,0 +1,7 @@
+//! A proof cannot be written down: its only field is private.
+
+use countersign::profile::verified::Verified;
+
+fn main() {
+    let _: Verified<&str> = Verified("trust me");
+}
