@@ -27,7 +27,8 @@ pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, nex
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(INTERACTION, HeaderValue::from_str(&interaction).expect("a UUID is ASCII"));
-    let (status, micros) = (response.status().as_u16(), started.elapsed().as_micros());
+    let status = response.status().as_u16();
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     match refused {
         None => tracing::info!(%method, route, status, micros, interaction, "request"),
         Some(Rejection { reason, clause, cause, client }) if status >= 500 => {

@@ -8,5 +8,6 @@ pub mod json;
 pub mod metadata;
 
 /// A text could not be read as what it claims to be. The words are for the log, and static: they can hold nothing of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Malformed(pub &'static str);

@@ -22,7 +22,11 @@ impl Heard {
     pub async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("a body");
+        Self::new(status, headers, response.text().await.expect("a body"))
+    }
+
+    /// What `text` says, which is JSON or nothing.
+    pub fn new(status: u16, headers: HeaderMap, text: String) -> Self {
         let body = if text.is_empty() {
             Value::Null
         } else {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection};
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -76,9 +75,8 @@ impl Raw {
         while self.unread.len() < length {
             assert!(self.more().await.is_ok_and(|more| more > 0), "the body broke off: {head}");
         }
-        let body: Vec<u8> = self.unread.drain(..length).collect();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
-        Some(Heard { status, headers, body })
+        let text = String::from_utf8(self.unread.drain(..length).collect()).expect("UTF-8");
+        Some(Heard::new(status, headers, text))
     }
 
     /// Waits until the other side has closed the connection; returns what it said before.
