@@ -96,6 +96,8 @@ reasons! {
     NotFound => NOT_FOUND, "not_found", "There is nothing here.";
     /// RFC 9110 §15.5.6.
     MethodNotAllowed => METHOD_NOT_ALLOWED, "invalid_request", "This endpoint does not answer that method.";
+    /// RFC 9110 §15.5.12.
+    LengthRequired => LENGTH_REQUIRED, "invalid_request", "The body has to come with a Content-Length.";
     /// RFC 9110 §15.5.14.
     ContentTooLarge => PAYLOAD_TOO_LARGE, "invalid_request", "The body is too large.";
     /// RFC 9110 §15.5.9.

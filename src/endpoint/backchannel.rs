@@ -36,8 +36,8 @@ async fn identify(server: &Server, request: &Verified<Backchannel>) -> Result<St
     let refused = |reason, clause, cause| Err(Rejection::new(reason, clause, cause).by(&client.client_id));
     match server.authenticator.identify(&question).await {
         Ok(Identified::Known { sub }) => Ok(sub),
-        Ok(Identified::Unknown) => refused(Reason::UnknownUserId, "CIBA-7.1-27", "the bank knows no such user"),
-        Ok(Identified::Refused) => {
+        Ok(Identified::Unknown {}) => refused(Reason::UnknownUserId, "CIBA-7.1-27", "the bank knows no such user"),
+        Ok(Identified::Refused {}) => {
             refused(Reason::AccessForbidden, "CIBA-13-11", "the bank does not let this user be asked")
         }
         Err(Failed(cause)) => refused(Reason::TemporarilyUnavailable, "CIBA-7.2-4", cause),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::header::{CACHE_CONTROL, HeaderValue};
@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::endpoint::{Server, backchannel, decision, discovery, introspect, token};
 use crate::error::{Reason, Rejection};
-use crate::http::line;
+use crate::http::{framing, line};
 use crate::profile::issuer::path;
 
 /// Who may reach a route.
@@ -87,6 +87,7 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
         .method_not_allowed_fallback(|| async {
             Rejection::new(Reason::MethodNotAllowed, "CIBA-7.1-1", "another method")
         })
+        .layer(from_fn(framing::unambiguous))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn_with_state(server.clone(), line::log))
         .with_state(server.clone())
@@ -98,7 +99,7 @@ fn cached(route: MethodRouter<Arc<Server>>, open: bool) -> MethodRouter<Arc<Serv
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         response
     };
-    if open { route.layer(axum::middleware::map_response(keep)) } else { route }
+    if open { route.layer(map_response(keep)) } else { route }
 }
 
 fn panicked() -> Response {

@@ -16,6 +16,7 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -32,7 +33,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long the head of a request may take to arrive, and how long a connection may idle before it.
     pub head: Duration,
-    /// How long a body may take to arrive.
+    /// How long a body may take to arrive, and an answer to be taken.
     pub body: Duration,
     /// How long a drain waits for what was begun.
     pub drain: Duration,
@@ -107,7 +108,9 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
 /// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate is read once and travels with each request.
 async fn connection(acceptor: TlsAcceptor, stream: TcpStream, (router, limits, watcher): (Router, Limits, Watcher)) {
     stream.set_nodelay(true).ok();
-    let stream = match timeout(limits.handshake, acceptor.accept(stream)).await {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.body));
+    let stream = match timeout(limits.handshake, acceptor.accept(Box::pin(stream))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
         Err(_) => return tracing::debug!("the TLS handshake took too long"),

@@ -48,7 +48,7 @@ impl Authenticator for Scripted {
         if script.silent {
             return Err(Failed("the script says to be silent"));
         }
-        Ok(script.users.get(question.hint).cloned().unwrap_or(Identified::Unknown))
+        Ok(script.users.get(question.hint).cloned().unwrap_or(Identified::Unknown {}))
     }
 
     async fn prompt(&self, prompt: &Prompt<'_>) -> Result<(), Failed> {

@@ -22,10 +22,10 @@ pub enum Identified {
         /// The user's identifier, stable and never reassigned.
         sub: String,
     },
-    /// Nobody.
-    Unknown,
+    /// Nobody. (With braces, so that serde refuses members here too.)
+    Unknown {},
     /// Somebody who must not be asked: locked, closed, barred from this client.
-    Refused,
+    Refused {},
 }
 
 /// `POST {url}/prompt`: please ask this user. Everything the person must see (CIBA §8), and what the bank answers with.

@@ -62,7 +62,7 @@ impl Bank {
         let mut config = Config::load(&path).unwrap_or_else(|faults| panic!("{faults:#?}"));
         let phone = Arc::new(Scripted::default());
         phone.knows("alice", Identified::Known { sub: "alice-248289761001".into() });
-        phone.knows("bob", Identified::Refused);
+        phone.knows("bob", Identified::Refused {});
         config.authenticator = phone.clone();
         config.limits = limits;
         let clock = Arc::new(Manual::at(System.now()));

@@ -23,8 +23,8 @@ async fn a_good_answer_is_taken() {
         (KNOWN, known("alice-248289761001")),
         (&json!({"status": "known", "sub": longest}).to_string(), known(&longest)),
         (r#" { "sub" : "a b~!" , "status" : "known" } "#, known("a b~!")),
-        (r#"{"status":"unknown"}"#, Identified::Unknown),
-        (r#"{"status":"refused"}"#, Identified::Refused),
+        (r#"{"status":"unknown"}"#, Identified::Unknown {}),
+        (r#"{"status":"refused"}"#, Identified::Refused {}),
     ] {
         let teller = open(ok(body)).await;
         assert_eq!(identify(&teller).await, Ok(identified), "{body}");

@@ -1,0 +1,26 @@
+//! A request that two readers could take for different ones is refused (RFC 9112 §3.2, §6.1, §11.2).
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+
+use crate::error::{Reason, Rejection};
+
+/// One `Host`, and a body whose length is said beforehand: a transfer coding beside a length is how requests are smuggled, and what a chunked
+/// request came with is not shown here.
+pub(super) async fn unambiguous(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if headers.get_all(HOST).iter().count() != 1 {
+        return refused(Rejection::new(Reason::InvalidRequest, "HTTP", "there is no Host, or more than one"));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return refused(Rejection::new(Reason::LengthRequired, "HTTP", "the body has a transfer coding"));
+    }
+    next.run(request).await
+}
+
+/// Where the next request would begin, nobody can say: the connection ends.
+fn refused(rejection: Rejection) -> Response {
+    ([(CONNECTION, "close")], rejection).into_response()
+}
