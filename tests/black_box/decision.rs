@@ -149,22 +149,6 @@ async fn ciba_8_3_and_before_expiry() {
     till.poll(&late).await.refused(400, "expired_token");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ciba_8_3_of_many_decisions_at_once_one_is_taken() {
-    let bank = Bank::open().await;
-    let till = bank.tpp();
-    let auth_req_id = till.auth_req_id().await;
-    let (http, url) = (client(Some("bank")), format!("https://localhost:{}/decision", bank.internal.port()));
-    let decisions = (0..32).map(|at| {
-        let decision = if at % 2 == 0 { "approve" } else { "deny" };
-        let body = with(yes(&auth_req_id), "decision", json!(decision)).to_string();
-        http.post(&url).header("content-type", "application/json").body(body)
-    });
-    let heard = Heard::all(decisions.collect()).await;
-    assert_eq!(Heard::count(&heard, 204, None), 1, "{heard:#?}");
-    assert_eq!(Heard::count(&heard, 409, Some("already_settled")), 31, "{heard:#?}");
-}
-
 #[tokio::test]
 async fn ciba_10_1_12_only_the_user_who_was_asked_approves() {
     let bank = Bank::open().await;

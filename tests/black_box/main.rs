@@ -27,6 +27,7 @@ mod limits;
 mod logs;
 mod no_bypass;
 mod polling;
+mod race;
 mod redemption;
 mod request_object;
 mod request_replay;

@@ -77,16 +77,6 @@ async fn ciba_11_twenty_quick_polls_are_400_each_and_harm_nothing() {
     till.poll(&auth_req_id).await.ok();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ciba_10_1_5_of_sixteen_polls_at_once_one_is_in_time() {
-    let bank = Bank::open().await;
-    let till = bank.tpp();
-    let auth_req_id = till.auth_req_id().await;
-    let heard = Heard::all((0..16).map(|_| till.poll_http(&auth_req_id, |_| ())).collect()).await;
-    assert_eq!(Heard::count(&heard, 400, Some(PENDING)), 1, "{heard:#?}");
-    assert_eq!(Heard::count(&heard, 400, Some(SLOW_DOWN)), 15, "{heard:#?}");
-}
-
 #[tokio::test]
 async fn ciba_11_once_decided_the_pace_no_longer_matters() {
     let bank = Bank::open().await;

@@ -110,19 +110,6 @@ async fn ciba_10_1_9_an_auth_req_id_is_spent_once_collected() {
     assert_eq!(bank.accounts_api().introspect(&access_token).await.ok()["active"], true);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ciba_10_1_9_of_sixty_four_collecting_at_once_one_gets_the_tokens() {
-    let bank = Bank::open().await;
-    let till = bank.tpp();
-    let auth_req_id = till.auth_req_id().await;
-    assert_eq!(bank.approve(&auth_req_id).await.status, 204);
-    let heard = Heard::all((0..64).map(|_| till.poll_http(&auth_req_id, |_| ())).collect()).await;
-    assert_eq!(Heard::count(&heard, 200, None), 1, "{heard:#?}");
-    assert_eq!(Heard::count(&heard, 400, Some("invalid_grant")), 63, "{heard:#?}");
-    let winner = heard.iter().find(|one| one.status == 200).expect("counted");
-    assert_eq!(bank.accounts_api().introspect(&winner.text("access_token")).await.ok()["active"], true);
-}
-
 #[tokio::test]
 async fn ciba_10_1_3_another_client_gets_nothing_and_harms_nothing_while_pending() {
     let bank = Bank::open().await;
