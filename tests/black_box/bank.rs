@@ -9,6 +9,7 @@ use std::time::Duration;
 use countersign::cli::{certs, serve};
 use countersign::clock::{Clock, Manual, System};
 use countersign::config::Config;
+use countersign::endpoint::Server;
 use countersign::http::serve::Limits;
 use countersign::jose::keyring::SigningKey;
 use countersign::outbound::provider;
@@ -52,6 +53,15 @@ impl Bank {
 
     /// A server with `limits`, after `edit` had its way with the configuration.
     pub async fn with(limits: Limits, edit: impl FnOnce(&str) -> String) -> Self {
+        Self::of(limits, edit, |config, clock| config.server(clock, Arc::new(Seeded::default()))).await
+    }
+
+    /// The server that `make` makes of the configuration, and of the clock it has to go by.
+    pub async fn of(
+        limits: Limits,
+        edit: impl FnOnce(&str) -> String,
+        make: impl FnOnce(&Config, Arc<Manual>) -> Arc<Server>,
+    ) -> Self {
         let bind = async || TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (public, internal) = (bind().await, bind().await);
         let (public_at, internal_at) = (public.local_addr().expect("bound"), internal.local_addr().expect("bound"));
@@ -66,7 +76,7 @@ impl Bank {
         config.authenticator = phone.clone();
         config.limits = limits;
         let clock = Arc::new(Manual::at(System.now()));
-        let server = config.server(clock.clone(), Arc::new(Seeded::default()));
+        let server = make(&config, clock.clone());
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(async move { serve::both(&server, (public, internal), (&config, stopped)).await });
         Self { clock, phone, issuer, public: public_at, internal: internal_at, stop, served }

@@ -3,6 +3,7 @@
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 /// What came back.
 #[derive(Debug)]
@@ -35,6 +36,11 @@ impl Heard {
         Self { status, headers, body, text }
     }
 
+    /// Sends all of `requests` at once.
+    pub async fn all(requests: Vec<RequestBuilder>) -> Vec<Self> {
+        requests.into_iter().map(Self::of).collect::<JoinSet<_>>().join_all().await
+    }
+
     /// RFC 6749 §5.2, CIBA §13: `status`, `error`, a description in the allowed characters and nothing else, uncached JSON.
     #[track_caller]
     pub fn refused(&self, status: u16, error: &str) {
@@ -58,6 +64,20 @@ impl Heard {
     #[track_caller]
     pub fn text(&self, member: &str) -> String {
         self.ok()[member].as_str().unwrap_or_else(|| panic!("no {member}: {self:#?}")).to_owned()
+    }
+
+    /// 200, for anyone to read and keep for five minutes.
+    #[track_caller]
+    pub fn published(&self) -> &Value {
+        assert_eq!(self.status, 200, "{self:#?}");
+        assert_eq!(self.headers["content-type"], "application/json");
+        assert_eq!(self.headers["cache-control"], "public, max-age=300");
+        &self.body
+    }
+
+    /// How many of `heard` have this status and this error, or none.
+    pub fn count(heard: &[Self], status: u16, error: Option<&str>) -> usize {
+        heard.iter().filter(|one| one.status == status && one.body["error"].as_str() == error).count()
     }
 
     #[track_caller]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::jose::keyring::SigningKey;
-use reqwest::RequestBuilder;
+use reqwest::{Request, RequestBuilder};
 use serde_json::json;
 
 use crate::bank::{Bank, client};
@@ -90,7 +90,8 @@ impl Call {
         self
     }
 
-    fn body(&self) -> String {
+    /// The body as it will be sent.
+    pub fn body(&self) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in &self.form {
             let value = match value.as_str() {
@@ -141,11 +142,30 @@ impl<'a> Tpp<'a> {
         Call { assertion, request, form: form.chain(auth).collect(), bare: false, edit: |request| request }
     }
 
-    async fn send(&self, path: &str, call: Call) -> Heard {
+    fn unsent(&self, path: &str, call: &Call) -> RequestBuilder {
         let http = if call.bare { &self.bare } else { &self.http };
         let request = http.post(format!("{}{path}", self.bank.issuer));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(call.body());
-        Heard::of((call.edit)(request)).await
+        (call.edit)(request)
+    }
+
+    async fn send(&self, path: &str, call: Call) -> Heard {
+        Heard::of(self.unsent(path, &call)).await
+    }
+
+    /// A good request for authentication, not sent yet, with the HTTP changed.
+    pub fn backchannel_http(&self, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+        altered(self.unsent("/bc-authorize", &self.call(&[("request", "$request")])), change)
+    }
+
+    /// A good poll, not sent yet, with the HTTP changed.
+    pub fn poll_http(&self, auth_req_id: &str, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+        altered(self.unsent("/token", &self.call(&[("grant_type", CIBA), ("auth_req_id", auth_req_id)])), change)
+    }
+
+    /// A good question about a token, not sent yet, with the HTTP changed.
+    pub fn introspect_http(&self, token: &str, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+        altered(self.unsent("/introspect", &self.call(&[("token", token)])), change)
     }
 
     /// Asks for authentication, with the request object changed.
@@ -189,6 +209,14 @@ impl<'a> Tpp<'a> {
         assert_eq!(self.bank.approve(&auth_req_id).await.status, 204);
         self.poll(&auth_req_id).await
     }
+}
+
+/// The same request, with its HTTP changed.
+pub fn altered(request: RequestBuilder, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+    let (client, request) = request.build_split();
+    let mut request = request.expect("a request");
+    change(&mut request);
+    RequestBuilder::from_parts(client, request)
 }
 
 /// A jti that no other test uses.
