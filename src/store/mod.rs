@@ -224,7 +224,8 @@ impl Store {
                 return Err(refusal);
             }
         }
-        Err(contended())
+        // Others polled for the same id in the same moment, again and again: each of them was too fast.
+        Err(Rejection::new(Reason::SlowDown, "CIBA-11-2", "no decision yet, polled many times at once"))
     }
 
     /// Hands out `token` for an approval. The token is in the store before the grant is spent, so one that was answered is always live; when

@@ -30,34 +30,34 @@ use crate::heard::Heard;
 use crate::tpp::Tpp;
 
 /// A server, the bank behind it, and the clock they share.
-pub struct Bank {
+pub(crate) struct Bank {
     /// The server's clock.
-    pub clock: Arc<Manual>,
+    pub(crate) clock: Arc<Manual>,
     /// Who the bank knows, and what it was asked to show.
-    pub phone: Arc<Scripted>,
+    pub(crate) phone: Arc<Scripted>,
     /// The issuer.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// Where the world comes in.
-    pub public: SocketAddr,
+    pub(crate) public: SocketAddr,
     /// Where decisions come in.
-    pub internal: SocketAddr,
+    pub(crate) internal: SocketAddr,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
 
 impl Bank {
     /// A server with the limits it ships with.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with(Limits::default(), str::to_owned).await
     }
 
     /// A server with `limits`, after `edit` had its way with the configuration.
-    pub async fn with(limits: Limits, edit: impl FnOnce(&str) -> String) -> Self {
+    pub(crate) async fn with(limits: Limits, edit: impl FnOnce(&str) -> String) -> Self {
         Self::of(limits, edit, |config, clock| config.server(clock, Arc::new(Seeded::default()))).await
     }
 
     /// The server that `make` makes of the configuration, and of the clock it has to go by.
-    pub async fn of(
+    pub(crate) async fn of(
         limits: Limits,
         edit: impl FnOnce(&str) -> String,
         make: impl FnOnce(&Config, Arc<Manual>) -> Arc<Server>,
@@ -83,17 +83,17 @@ impl Bank {
     }
 
     /// Tells the server to stop, as SIGTERM does.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }
 
     /// Waits until the server has ended.
-    pub async fn ended(&mut self) {
+    pub(crate) async fn ended(&mut self) {
         (&mut self.served).await.expect("it does not panic");
     }
 
     /// A server under a copy of the shipped profile in which `to` stands for `from`.
-    pub async fn under(from: &str, to: &str) -> Self {
+    pub(crate) async fn under(from: &str, to: &str) -> Self {
         let tighter = FAPI_CIBA_ID1.replace(from, to);
         assert_ne!(tighter, FAPI_CIBA_ID1, "{from}");
         let folder = tempfile::tempdir().expect("a folder");
@@ -107,54 +107,54 @@ impl Bank {
     }
 
     /// Till 7: ES256 assertions, PS256 request objects, PS256 ID tokens, a certificate.
-    pub fn tpp(&self) -> Tpp<'_> {
+    pub(crate) fn tpp(&self) -> Tpp<'_> {
         Tpp::new(self, "till-7", (key("till-es256.key"), key("till-ps256.key")), Some("till"))
     }
 
     /// Till 8: a second client with keys and a certificate of its own, ES256 throughout.
-    pub fn other_tpp(&self) -> Tpp<'_> {
+    pub(crate) fn other_tpp(&self) -> Tpp<'_> {
         Tpp::new(self, "till-8", (key("till8.key"), key("till8.key")), Some("till8"))
     }
 
     /// The accounts API: it asks about tokens with `accounts` in them.
-    pub fn accounts_api(&self) -> Tpp<'_> {
+    pub(crate) fn accounts_api(&self) -> Tpp<'_> {
         Tpp::new(self, "accounts-api", (key("accounts-api-es256.key"), key("accounts-api-es256.key")), None)
     }
 
     /// The payments API: it asks about tokens with `payments` in them.
-    pub fn payments_api(&self) -> Tpp<'_> {
+    pub(crate) fn payments_api(&self) -> Tpp<'_> {
         Tpp::new(self, "payments-api", (key("payments-api.key"), key("payments-api.key")), None)
     }
 
     /// The server's time, in seconds.
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.clock.now().seconds()
     }
 
     /// Alice says yes.
-    pub async fn approve(&self, auth_req_id: &str) -> Heard {
+    pub(crate) async fn approve(&self, auth_req_id: &str) -> Heard {
         self.decide(&json!({"auth_req_id": auth_req_id, "decision": "approve", "sub": "alice-248289761001"})).await
     }
 
     /// Alice says no.
-    pub async fn deny(&self, auth_req_id: &str) -> Heard {
+    pub(crate) async fn deny(&self, auth_req_id: &str) -> Heard {
         self.decide(&json!({"auth_req_id": auth_req_id, "decision": "deny"})).await
     }
 
     /// The bank brings `decision`.
-    pub async fn decide(&self, decision: &Value) -> Heard {
+    pub(crate) async fn decide(&self, decision: &Value) -> Heard {
         self.decide_as(Some("bank"), decision.to_string()).await
     }
 
     /// Whoever holds `certificate` posts `body` to the decision interface.
-    pub async fn decide_as(&self, certificate: Option<&str>, body: String) -> Heard {
+    pub(crate) async fn decide_as(&self, certificate: Option<&str>, body: String) -> Heard {
         let url = format!("https://localhost:{}/decision", self.internal.port());
         Heard::of(client(certificate).post(url).header("content-type", "application/json").body(body)).await
     }
 }
 
 /// An HTTP client that trusts the server and shows the certificate called `certificate`.
-pub fn client(certificate: Option<&str>) -> reqwest::Client {
+pub(crate) fn client(certificate: Option<&str>) -> reqwest::Client {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls(certificate))
         .redirect(reqwest::redirect::Policy::none())
@@ -165,7 +165,7 @@ pub fn client(certificate: Option<&str>) -> reqwest::Client {
 }
 
 /// The TLS side of [`client`].
-pub fn tls(certificate: Option<&str>) -> ClientConfig {
+pub(crate) fn tls(certificate: Option<&str>) -> ClientConfig {
     let mut trust = RootCertStore::empty();
     trust.add_parsable_certificates(certificates("ca"));
     let builder = ClientConfig::builder_with_provider(provider())
@@ -182,23 +182,23 @@ pub fn tls(certificate: Option<&str>) -> ClientConfig {
 }
 
 /// The certificates in `{name}.pem`.
-pub fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
+pub(crate) fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
     let path = pki().join(format!("{name}.pem"));
     CertificateDer::pem_file_iter(path).expect("readable").collect::<Result<_, _>>().expect("PEM")
 }
 
 /// The PKCS#8 key in `file`.
-pub fn pkcs8(file: &str) -> PrivatePkcs8KeyDer<'static> {
+pub(crate) fn pkcs8(file: &str) -> PrivatePkcs8KeyDer<'static> {
     PrivatePkcs8KeyDer::from_pem_file(pki().join(file)).expect("a key")
 }
 
 /// The signing key in `file`.
-pub fn key(file: &str) -> SigningKey {
+pub(crate) fn key(file: &str) -> SigningKey {
     SigningKey::from_pkcs8(pkcs8(file).secret_pkcs8_der()).expect("usable")
 }
 
 /// What the tests sign and connect with: made once and kept for later runs, since RSA keys take a while.
-pub fn pki() -> &'static Path {
+pub(crate) fn pki() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let week = System.now().seconds() / (7 * 24 * 3600);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pki-{week}"));

@@ -7,27 +7,27 @@ use tokio::task::JoinSet;
 
 /// What came back.
 #[derive(Debug)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The JSON body, or null.
-    pub body: Value,
+    pub(crate) body: Value,
     /// The body, byte for byte.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Heard {
     /// Sends `request`.
-    pub async fn of(request: RequestBuilder) -> Self {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Self::new(status, headers, response.text().await.expect("a body"))
     }
 
     /// What `text` says, which is JSON or nothing.
-    pub fn new(status: u16, headers: HeaderMap, text: String) -> Self {
+    pub(crate) fn new(status: u16, headers: HeaderMap, text: String) -> Self {
         let body = if text.is_empty() {
             Value::Null
         } else {
@@ -37,13 +37,13 @@ impl Heard {
     }
 
     /// Sends all of `requests` at once.
-    pub async fn all(requests: Vec<RequestBuilder>) -> Vec<Self> {
+    pub(crate) async fn all(requests: Vec<RequestBuilder>) -> Vec<Self> {
         requests.into_iter().map(Self::of).collect::<JoinSet<_>>().join_all().await
     }
 
     /// RFC 6749 §5.2, CIBA §13: `status`, `error`, a description in the allowed characters and nothing else, uncached JSON.
     #[track_caller]
-    pub fn refused(&self, status: u16, error: &str) {
+    pub(crate) fn refused(&self, status: u16, error: &str) {
         assert_eq!((self.status, &self.body["error"]), (status, &error.into()), "{self:#?}");
         let members: Vec<&str> = self.body.as_object().expect("an object").keys().map(String::as_str).collect();
         assert_eq!(members, ["error", "error_description"]);
@@ -54,7 +54,7 @@ impl Heard {
 
     /// 200, and the body.
     #[track_caller]
-    pub fn ok(&self) -> &Value {
+    pub(crate) fn ok(&self) -> &Value {
         assert_eq!(self.status, 200, "{self:#?}");
         self.is_uncached_json();
         &self.body
@@ -62,13 +62,13 @@ impl Heard {
 
     /// A string member of a 200.
     #[track_caller]
-    pub fn text(&self, member: &str) -> String {
+    pub(crate) fn text(&self, member: &str) -> String {
         self.ok()[member].as_str().unwrap_or_else(|| panic!("no {member}: {self:#?}")).to_owned()
     }
 
     /// 200, for anyone to read and keep for five minutes.
     #[track_caller]
-    pub fn published(&self) -> &Value {
+    pub(crate) fn published(&self) -> &Value {
         assert_eq!(self.status, 200, "{self:#?}");
         assert_eq!(self.headers["content-type"], "application/json");
         assert_eq!(self.headers["cache-control"], "public, max-age=300");
@@ -76,7 +76,7 @@ impl Heard {
     }
 
     /// How many of `heard` have this status and this error, or none.
-    pub fn count(heard: &[Self], status: u16, error: Option<&str>) -> usize {
+    pub(crate) fn count(heard: &[Self], status: u16, error: Option<&str>) -> usize {
         heard.iter().filter(|one| one.status == status && one.body["error"].as_str() == error).count()
     }
 

@@ -13,7 +13,7 @@ use crate::bank::{Bank, client, tls};
 use crate::heard::Heard;
 use crate::raw::{Raw, in_time};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 const MOMENT: Duration = Duration::from_secs(1);
 const PATIENT: Limits =
     Limits { handshake: HOUR, head: HOUR, body: HOUR, drain: HOUR, connections: 8_192, connections_per_address: 1_024 };

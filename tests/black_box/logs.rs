@@ -255,7 +255,8 @@ async fn c_26_what_comes_from_strangers_is_not_written_down() {
 async fn each_refusal_is_logged_under_the_clause_that_was_broken() {
     let (log, bank, _listening) = Log::listen().await;
     let till = bank.tpp();
-    let broken: [(&str, &str, fn(Draft) -> Draft); 11] = [
+    type Breaking = fn(Draft) -> Draft;
+    let broken: [(&str, &str, Breaking); 11] = [
         ("CIBA-7.1-9", "invalid_request", |request| request.without("scope")),
         ("CIBA-7.1-11", "invalid_scope", |request| request.with("scope", "openid  accounts")),
         ("CIBA-7.1-10", "invalid_scope", |request| request.with("scope", "accounts")),

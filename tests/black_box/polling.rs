@@ -1,7 +1,6 @@
 //! `/token` while there is nothing to collect: pending, too fast, expired, denied (CIBA §11).
 
 use crate::bank::Bank;
-use crate::heard::Heard;
 use crate::tpp::Tpp;
 
 /// Polls after each of `waits` seconds, and hears `error` each time.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// A JWT that can be broken in one place.
 #[derive(Clone)]
-pub struct Draft {
+pub(crate) struct Draft {
     header: Map<String, Value>,
     claims: Map<String, Value>,
     key: SigningKey,
@@ -20,7 +20,7 @@ pub struct Draft {
 
 impl Draft {
     /// A JWT of `claims`, signed by `key` under its own algorithm and kid.
-    pub fn new(claims: Value, key: SigningKey) -> Self {
+    pub(crate) fn new(claims: Value, key: SigningKey) -> Self {
         let object = |value: Value| value.as_object().expect("an object").clone();
         let header = object(json!({"alg": key.alg().name(), "kid": key.key_id()}));
         let sign = |key: &SigningKey, message: &[u8]| JwsSigner::sign(key, message).expect("signs");
@@ -28,67 +28,67 @@ impl Draft {
     }
 
     /// With this claim.
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self
     }
 
     /// Without this claim.
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
         self
     }
 
     /// With this header member.
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.header.insert(name.into(), value.into());
         self
     }
 
     /// Without this header member.
-    pub fn without_header(mut self, name: &str) -> Self {
+    pub(crate) fn without_header(mut self, name: &str) -> Self {
         self.header.remove(name);
         self
     }
 
     /// With this text as the header, JSON or not.
-    pub fn raw_header(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn raw_header(mut self, text: impl Into<String>) -> Self {
         self.raw_header = Some(text.into());
         self
     }
 
     /// With this text as the payload, JSON or not.
-    pub fn raw_claims(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn raw_claims(mut self, text: impl Into<String>) -> Self {
         self.raw_claims = Some(text.into());
         self
     }
 
     /// Signed by another key, under that key's kid.
-    pub fn signed_by(mut self, key: SigningKey) -> Self {
+    pub(crate) fn signed_by(mut self, key: SigningKey) -> Self {
         self.header.insert("kid".into(), key.key_id().expect("it has one").into());
         self.key = key;
         self
     }
 
     /// Signed in another way.
-    pub fn sign_with(mut self, sign: fn(&SigningKey, &[u8]) -> Vec<u8>) -> Self {
+    pub(crate) fn sign_with(mut self, sign: fn(&SigningKey, &[u8]) -> Vec<u8>) -> Self {
         self.sign = sign;
         self
     }
 
     /// With the finished token changed.
-    pub fn mangled(mut self, mangle: fn(String) -> String) -> Self {
+    pub(crate) fn mangled(mut self, mangle: fn(String) -> String) -> Self {
         self.mangle = mangle;
         self
     }
 
     /// The claims as they stand.
-    pub fn claims(&self) -> &Map<String, Value> {
+    pub(crate) fn claims(&self) -> &Map<String, Value> {
         &self.claims
     }
 
     /// The token.
-    pub fn finish(&self) -> String {
+    pub(crate) fn finish(&self) -> String {
         let header = self.raw_header.clone().unwrap_or_else(|| Value::from(self.header.clone()).to_string());
         let claims = self.raw_claims.clone().unwrap_or_else(|| Value::from(self.claims.clone()).to_string());
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
@@ -98,12 +98,12 @@ impl Draft {
 }
 
 /// The payload of `token`, unverified.
-pub fn payload(token: &str) -> Value {
+pub(crate) fn payload(token: &str) -> Value {
     part(token, 1)
 }
 
 /// The header of `token`.
-pub fn header(token: &str) -> Value {
+pub(crate) fn header(token: &str) -> Value {
     part(token, 0)
 }
 

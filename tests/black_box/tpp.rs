@@ -11,87 +11,87 @@ use crate::heard::Heard;
 use crate::token::Draft;
 
 /// The CIBA grant.
-pub const CIBA: &str = "urn:openid:params:grant-type:ciba";
+pub(crate) const CIBA: &str = "urn:openid:params:grant-type:ciba";
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client.
-pub struct Tpp<'a> {
+pub(crate) struct Tpp<'a> {
     bank: &'a Bank,
     /// Its id.
-    pub client_id: &'static str,
+    pub(crate) client_id: &'static str,
     /// What it signs assertions with.
-    pub assertion_key: SigningKey,
+    pub(crate) assertion_key: SigningKey,
     /// What it signs request objects with.
-    pub request_key: SigningKey,
+    pub(crate) request_key: SigningKey,
     http: reqwest::Client,
     bare: reqwest::Client,
 }
 
 /// A form in the making: what it sends, each part of which a test may break.
-pub struct Call {
+pub(crate) struct Call {
     /// The client assertion.
-    pub assertion: Draft,
+    pub(crate) assertion: Draft,
     /// The request object, at the backchannel endpoint.
-    pub request: Draft,
+    pub(crate) request: Draft,
     /// Parameters as they will be sent; a test may change, drop or double them.
-    pub form: Vec<(String, String)>,
+    pub(crate) form: Vec<(String, String)>,
     /// Without the client certificate.
-    pub bare: bool,
+    pub(crate) bare: bool,
     /// The last touch.
-    pub edit: fn(RequestBuilder) -> RequestBuilder,
+    pub(crate) edit: fn(RequestBuilder) -> RequestBuilder,
 }
 
 impl Call {
     /// With this parameter, beside whatever is there.
-    pub fn and(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
         self.form.push((name.into(), value.into()));
         self
     }
 
     /// Without this parameter.
-    pub fn drop(mut self, name: &str) -> Self {
+    pub(crate) fn drop(mut self, name: &str) -> Self {
         self.form.retain(|(known, _)| known != name);
         self
     }
 
     /// With this parameter in place of what is there.
-    pub fn set(self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(self, name: &str, value: &str) -> Self {
         self.drop(name).and(name, value)
     }
 
     /// With what is there of this parameter sent twice.
-    pub fn twice(mut self, name: &str) -> Self {
+    pub(crate) fn twice(mut self, name: &str) -> Self {
         let there: Vec<_> = self.form.iter().filter(|(known, _)| known == name).cloned().collect();
         self.form.extend(there);
         self
     }
 
     /// With another assertion.
-    pub fn assertion(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
+    pub(crate) fn assertion(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
         self.assertion = change(self.assertion);
         self
     }
 
     /// With another request object.
-    pub fn request(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
+    pub(crate) fn request(mut self, change: impl FnOnce(Draft) -> Draft) -> Self {
         self.request = change(self.request);
         self
     }
 
     /// Without a client certificate.
-    pub fn bare(mut self) -> Self {
+    pub(crate) fn bare(mut self) -> Self {
         self.bare = true;
         self
     }
 
     /// With the HTTP request changed.
-    pub fn edit(mut self, edit: fn(RequestBuilder) -> RequestBuilder) -> Self {
+    pub(crate) fn edit(mut self, edit: fn(RequestBuilder) -> RequestBuilder) -> Self {
         self.edit = edit;
         self
     }
 
     /// The body as it will be sent.
-    pub fn body(&self) -> String {
+    pub(crate) fn body(&self) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in &self.form {
             let value = match value.as_str() {
@@ -107,7 +107,7 @@ impl Call {
 
 impl<'a> Tpp<'a> {
     /// The client `client_id`, with its assertion key and its request key.
-    pub fn new(
+    pub(crate) fn new(
         bank: &'a Bank,
         client_id: &'static str,
         keys: (SigningKey, SigningKey),
@@ -118,14 +118,14 @@ impl<'a> Tpp<'a> {
     }
 
     /// A client assertion: RFC 7523 §3, addressed to the issuer.
-    pub fn assertion(&self) -> Draft {
+    pub(crate) fn assertion(&self) -> Draft {
         let now = self.bank.now();
         let claims = json!({"iss": self.client_id, "sub": self.client_id, "aud": self.bank.issuer, "jti": fresh(), "iat": now, "nbf": now, "exp": now + 60});
         Draft::new(claims, self.assertion_key.clone())
     }
 
     /// A request object: CIBA §7.1.1, for alice.
-    pub fn request(&self) -> Draft {
+    pub(crate) fn request(&self) -> Draft {
         let now = self.bank.now();
         let claims = json!({
             "iss": self.client_id, "aud": self.bank.issuer, "jti": fresh(), "iat": now, "nbf": now, "exp": now + 300,
@@ -154,57 +154,57 @@ impl<'a> Tpp<'a> {
     }
 
     /// A good request for authentication, not sent yet, with the HTTP changed.
-    pub fn backchannel_http(&self, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+    pub(crate) fn backchannel_http(&self, change: impl FnOnce(&mut Request)) -> RequestBuilder {
         altered(self.unsent("/bc-authorize", &self.call(&[("request", "$request")])), change)
     }
 
     /// A good poll, not sent yet, with the HTTP changed.
-    pub fn poll_http(&self, auth_req_id: &str, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+    pub(crate) fn poll_http(&self, auth_req_id: &str, change: impl FnOnce(&mut Request)) -> RequestBuilder {
         altered(self.unsent("/token", &self.call(&[("grant_type", CIBA), ("auth_req_id", auth_req_id)])), change)
     }
 
     /// A good question about a token, not sent yet, with the HTTP changed.
-    pub fn introspect_http(&self, token: &str, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+    pub(crate) fn introspect_http(&self, token: &str, change: impl FnOnce(&mut Request)) -> RequestBuilder {
         altered(self.unsent("/introspect", &self.call(&[("token", token)])), change)
     }
 
     /// Asks for authentication, with the request object changed.
-    pub async fn backchannel(&self, change: impl FnOnce(Draft) -> Draft) -> Heard {
+    pub(crate) async fn backchannel(&self, change: impl FnOnce(Draft) -> Draft) -> Heard {
         self.backchannel_call(|call| call.request(change)).await
     }
 
     /// Asks for authentication, with the whole call changed.
-    pub async fn backchannel_call(&self, change: impl FnOnce(Call) -> Call) -> Heard {
+    pub(crate) async fn backchannel_call(&self, change: impl FnOnce(Call) -> Call) -> Heard {
         self.send("/bc-authorize", change(self.call(&[("request", "$request")]))).await
     }
 
     /// Asks for authentication, and gets an id.
-    pub async fn auth_req_id(&self) -> String {
+    pub(crate) async fn auth_req_id(&self) -> String {
         self.backchannel(|request| request).await.text("auth_req_id")
     }
 
     /// Polls.
-    pub async fn poll(&self, auth_req_id: &str) -> Heard {
+    pub(crate) async fn poll(&self, auth_req_id: &str) -> Heard {
         self.poll_call(auth_req_id, |call| call).await
     }
 
     /// Polls, with the whole call changed.
-    pub async fn poll_call(&self, auth_req_id: &str, change: impl FnOnce(Call) -> Call) -> Heard {
+    pub(crate) async fn poll_call(&self, auth_req_id: &str, change: impl FnOnce(Call) -> Call) -> Heard {
         self.send("/token", change(self.call(&[("grant_type", CIBA), ("auth_req_id", auth_req_id)]))).await
     }
 
     /// Asks about a token.
-    pub async fn introspect(&self, token: &str) -> Heard {
+    pub(crate) async fn introspect(&self, token: &str) -> Heard {
         self.introspect_call(token, |call| call).await
     }
 
     /// Asks about a token, with the whole call changed.
-    pub async fn introspect_call(&self, token: &str, change: impl FnOnce(Call) -> Call) -> Heard {
+    pub(crate) async fn introspect_call(&self, token: &str, change: impl FnOnce(Call) -> Call) -> Heard {
         self.send("/introspect", change(self.call(&[("token", token)]))).await
     }
 
     /// Asks, has alice approve, and collects the tokens.
-    pub async fn tokens(&self) -> Heard {
+    pub(crate) async fn tokens(&self) -> Heard {
         let auth_req_id = self.auth_req_id().await;
         assert_eq!(self.bank.approve(&auth_req_id).await.status, 204);
         self.poll(&auth_req_id).await
@@ -212,7 +212,7 @@ impl<'a> Tpp<'a> {
 }
 
 /// The same request, with its HTTP changed.
-pub fn altered(request: RequestBuilder, change: impl FnOnce(&mut Request)) -> RequestBuilder {
+pub(crate) fn altered(request: RequestBuilder, change: impl FnOnce(&mut Request)) -> RequestBuilder {
     let (client, request) = request.build_split();
     let mut request = request.expect("a request");
     change(&mut request);
