@@ -161,8 +161,8 @@ fn address(section: &mut Section<'_>, key: &str) -> Option<SocketAddr> {
 fn read_tls(mut section: Section<'_>, files: &Files) -> Option<Arc<rustls::ServerConfig>> {
     let p256 = files.identity(&mut section, "p256_certificate", "p256_key");
     let rsa = files.identity(&mut section, "rsa_certificate", "rsa_key");
-    let built = Certificates::new(p256?, rsa?).and_then(tls::config);
-    let config = built.map_err(|why| section.fault("", &why.to_string())).ok();
+    let built = p256.zip(rsa).map(|(p256, rsa)| Certificates::new(p256, rsa).and_then(tls::config));
+    let config = built.and_then(|built| built.map_err(|why| section.fault("", &why.to_string())).ok());
     section.end();
     config
 }

@@ -266,3 +266,8 @@ async fn oidc_2_auth_time_is_a_time() {
     let bad = [json!("1700000000"), json!(null), json!(true), json!([1]), json!(-1), json!(1e300), json!(i64::MAX)];
     malformed_members("auth_time", bad).await;
 }
+
+#[tokio::test]
+async fn oidc_2_sub_is_at_most_255_printable_ascii_characters() {
+    malformed_members("sub", [json!("a".repeat(256)), json!("alicé"), json!("ali\nce"), json!("ali\u{7f}ce")]).await;
+}

@@ -251,11 +251,13 @@ async fn c_26_what_comes_from_strangers_is_not_written_down() {
     canaries.are_not_in(&log);
 }
 
+/// One change for the worse.
+type Breaking = fn(Draft) -> Draft;
+
 #[tokio::test]
 async fn each_refusal_is_logged_under_the_clause_that_was_broken() {
     let (log, bank, _listening) = Log::listen().await;
     let till = bank.tpp();
-    type Breaking = fn(Draft) -> Draft;
     let broken: [(&str, &str, Breaking); 11] = [
         ("CIBA-7.1-9", "invalid_request", |request| request.without("scope")),
         ("CIBA-7.1-11", "invalid_scope", |request| request.with("scope", "openid  accounts")),
