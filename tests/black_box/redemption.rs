@@ -97,6 +97,19 @@ async fn ciba_10_1_11_acr_and_auth_time_are_what_the_bank_reported() {
 }
 
 #[tokio::test]
+async fn oidc_2_auth_time_is_not_after_iat_although_the_clock_of_the_bank_runs_ahead() {
+    let bank = Bank::open().await;
+    let till = bank.tpp();
+    let auth_req_id = till.auth_req_id().await;
+    let ahead = bank.now() + 30;
+    let decision =
+        json!({"auth_req_id": auth_req_id, "decision": "approve", "sub": "alice-248289761001", "auth_time": ahead});
+    assert_eq!(bank.decide(&decision).await.status, 204);
+    let claims = payload(&till.poll(&auth_req_id).await.text("id_token"));
+    assert!(claims["auth_time"].as_i64() <= claims["iat"].as_i64(), "{claims:#}");
+}
+
+#[tokio::test]
 async fn ciba_10_1_9_an_auth_req_id_is_spent_once_collected() {
     let bank = Bank::open().await;
     let till = bank.tpp();
