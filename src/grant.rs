@@ -85,7 +85,8 @@ impl Grant {
         Self { client_id, sub, scope, expires_at, state: State::Pending }
     }
 
-    /// CIBA §8: takes the person's decision, once and before expiry.
+    /// CIBA §8: takes the person's decision, once and before expiry. Where the bank's clock runs ahead, `auth_time` is now: it never lies after
+    /// the `iat` of a token.
     ///
     /// # Errors
     /// [`Undecidable`].
@@ -97,7 +98,7 @@ impl Grant {
         let state = match verdict {
             Verdict::Approve(Approval { sub, .. }) if *sub != self.sub => return Err(Undecidable::AnotherUser),
             Verdict::Approve(Approval { acr, auth_time, .. }) => {
-                State::Approved(Consent { acr: acr.clone(), auth_time: *auth_time })
+                State::Approved(Consent { acr: acr.clone(), auth_time: (*auth_time).min(now) })
             }
             Verdict::Deny => State::Denied,
         };

@@ -23,7 +23,8 @@ pub async fn handle(
     request: Verified<Backchannel>,
 ) -> Result<Json<Acknowledgement>, Rejection> {
     let sub = identify(&server, &request).await?;
-    let opened = server.store.open(&request, &sub, (&server.profile, server.now())).await?;
+    let by = |refusal: Rejection| refusal.by(&request.client().client_id);
+    let opened = server.store.open(&request, &sub, (&server.profile, server.now())).await.map_err(by)?;
     prompt(&server, &request, (&sub, &opened)).await?;
     let interval = server.profile.rules().authentication_request.interval;
     Ok(Json(Acknowledgement { auth_req_id: opened.auth_req_id, expires_in: opened.expires_in, interval }))
