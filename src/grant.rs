@@ -11,7 +11,7 @@ use crate::profile::decision::{Approval, Verdict};
 /// CIBA §11: how much longer the client has to wait after each `slow_down`, in seconds.
 const SLOWER_BY: u32 = 5;
 
-/// How much too early a poll may arrive, in seconds. Taste: two honest polls can be delayed unequally on their way.
+/// How much too early a poll may arrive, in whole seconds by a clock of whole seconds. Taste: two honest polls can be delayed unequally on their way.
 const TOLERANCE: i64 = 1;
 
 /// Everything the tokens will be made of, fixed when the request was accepted: what the person sees is what the client gets.
@@ -22,10 +22,19 @@ pub struct Grant {
     /// Who is asked.
     pub sub: String,
     /// What for.
-    pub scope: Vec<String>,
+    pub asked: Asked,
     /// When the request expires.
     pub expires_at: Timestamp,
     state: State,
+}
+
+/// What the client asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The scopes.
+    pub scope: Vec<String>,
+    /// Whether the ID token has to say how the user was authenticated: the client sent `acr_values`, and this server offers some.
+    pub acr_wanted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +62,8 @@ pub enum Undecidable {
     Settled,
     /// Someone other than the user who was asked approved.
     AnotherUser,
+    /// FAPI-CIBA-ID1 §5.2.2-8: the client wants to know how the user was authenticated, and the approval does not say.
+    WithoutAcr,
 }
 
 /// How fast one request is polled. Kept beside the grant, so that polling never contends with deciding.
@@ -81,8 +92,8 @@ pub enum Poll {
 
 impl Grant {
     /// A request that was just accepted.
-    pub const fn open(client_id: String, sub: String, scope: Vec<String>, expires_at: Timestamp) -> Self {
-        Self { client_id, sub, scope, expires_at, state: State::Pending }
+    pub const fn open(client_id: String, sub: String, asked: Asked, expires_at: Timestamp) -> Self {
+        Self { client_id, sub, asked, expires_at, state: State::Pending }
     }
 
     /// CIBA §8: takes the person's decision, once and before expiry. Where the bank's clock runs ahead, `auth_time` is now: it never lies after
@@ -97,6 +108,9 @@ impl Grant {
         }
         let state = match verdict {
             Verdict::Approve(Approval { sub, .. }) if *sub != self.sub => return Err(Undecidable::AnotherUser),
+            Verdict::Approve(Approval { acr: None, .. }) if self.asked.acr_wanted => {
+                return Err(Undecidable::WithoutAcr);
+            }
             Verdict::Approve(Approval { acr, auth_time, .. }) => {
                 State::Approved(Consent { acr: acr.clone(), auth_time: (*auth_time).min(now) })
             }
@@ -149,7 +163,12 @@ mod tests {
     }
 
     fn open() -> Grant {
-        Grant::open("till".into(), "alice".into(), vec!["openid".into()], at(120))
+        asking(false)
+    }
+
+    fn asking(acr_wanted: bool) -> Grant {
+        let asked = Asked { scope: vec!["openid".into()], acr_wanted };
+        Grant::open("till".into(), "alice".into(), asked, at(120))
     }
 
     fn yes(sub: &str) -> Verdict {
@@ -174,6 +193,15 @@ mod tests {
     #[test]
     fn ciba_10_1_12_only_the_user_who_was_asked_can_approve() {
         assert_eq!(open().decide(&yes("mallory"), at(1)), Err(Undecidable::AnotherUser));
+    }
+
+    #[test]
+    fn fapiciba_5_2_2_8_who_asks_for_an_acr_gets_one() {
+        assert_eq!(asking(true).decide(&yes("alice"), at(1)), Err(Undecidable::WithoutAcr));
+        assert!(asking(true).decide(&Verdict::Deny, at(1)).is_ok());
+        let acr = Some("urn:bank:acr:app-pin".into());
+        let told = Verdict::Approve(Approval { sub: "alice".into(), acr, auth_time: at(1) });
+        assert!(asking(true).decide(&told, at(1)).is_ok());
     }
 
     #[test]

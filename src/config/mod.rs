@@ -89,7 +89,7 @@ impl Config {
     /// The server this configures.
     pub fn server(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Server> {
         let backend = Arc::new(Memory::new(self.capacity, clock.clone()));
-        let store = Arc::new(Store::new(backend, self.clients.clone(), entropy.clone()));
+        let store = Arc::new(Store::new(backend, self.clients.clone(), (self.profile.clone(), entropy.clone())));
         let (profile, authenticator) = (self.profile.clone(), self.authenticator.clone());
         let (keyring, bank) = (self.keyring.clone(), self.bank.clone());
         Arc::new(Server::new(Parts { profile, store, authenticator, keyring, clock, entropy, bank }))

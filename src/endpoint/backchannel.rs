@@ -24,10 +24,13 @@ pub async fn handle(
 ) -> Result<Json<Acknowledgement>, Rejection> {
     let sub = identify(&server, &request).await?;
     let by = |refusal: Rejection| refusal.by(&request.client().client_id);
-    let opened = server.store.open(&request, &sub, (&server.profile, server.now())).await.map_err(by)?;
-    prompt(&server, &request, (&sub, &opened)).await?;
-    let interval = server.profile.rules().authentication_request.interval;
-    Ok(Json(Acknowledgement { auth_req_id: opened.auth_req_id, expires_in: opened.expires_in, interval }))
+    let opened = server.store.open(&request, &sub, server.now()).await.map_err(by)?;
+    if let Err(unasked) = prompt(&server, &request, (&sub, &opened)).await {
+        server.store.withdraw(&opened, server.now()).await.map_err(by)?;
+        return Err(unasked);
+    }
+    let Opened { auth_req_id, expires_in, interval } = opened;
+    Ok(Json(Acknowledgement { auth_req_id, expires_in, interval }))
 }
 
 /// CIBA §7.2: a hint that names nobody, or somebody who may not be asked, ends here; nobody is prompted.
@@ -45,8 +48,7 @@ async fn identify(server: &Server, request: &Verified<Backchannel>) -> Result<St
     }
 }
 
-/// CIBA §8: everything the person has to see. When the bank does not take charge of it, the client hears so, and the request it never learnt
-/// the id of runs out unanswered.
+/// CIBA §8: everything the person has to see.
 async fn prompt(
     server: &Server,
     request: &Verified<Backchannel>,
@@ -64,6 +66,6 @@ async fn prompt(
         expires_in: opened.expires_in,
     };
     server.authenticator.prompt(&prompt).await.map_err(|Failed(cause)| {
-        Rejection::new(Reason::TemporarilyUnavailable, "CIBA-8-1", cause).by(&client.client_id)
+        Rejection::new(Reason::TemporarilyUnavailable, "CIBA-8-2", cause).by(&client.client_id)
     })
 }

@@ -30,7 +30,7 @@ pub(super) fn tokens(
     let record = AccessToken {
         client_id: ready.grant.client_id.clone(),
         sub: ready.grant.sub.clone(),
-        scope: ready.grant.scope.clone(),
+        scope: ready.grant.asked.scope.clone(),
         cnf: request.sender().binding.clone(),
         acr: ready.consent.acr.clone(),
         auth_time: ready.consent.auth_time,

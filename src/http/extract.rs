@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
+use crate::http::line::Who;
 use crate::profile::gate;
 use crate::profile::verified::Verified;
 use crate::wire::inbound::{Inbound, PeerCertificate};
@@ -25,7 +26,12 @@ impl<T: gate::Request> FromRequest<Arc<Server>> for Verified<T> {
     type Rejection = Rejection;
 
     async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Rejection> {
-        server.gate.verify(inbound(request).await?).await
+        let who = request.extensions().get::<Who>().cloned();
+        let verified: Self = server.gate.verify(inbound(request).await?).await?;
+        if let (Some(who), Some(client_id)) = (who, verified.client_id()) {
+            who.is(client_id);
+        }
+        Ok(verified)
     }
 }
 
@@ -46,7 +52,9 @@ async fn inbound(request: Request) -> Result<Inbound, Rejection> {
             None => Rejection::new(Reason::InvalidRequest, "limits", "the body broke off"),
         })?
         .to_bytes();
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut content_types = parts.headers.get_all(CONTENT_TYPE).iter();
+    let content_type = content_types.next().filter(|_| content_types.next().is_none());
+    let content_type = content_type.and_then(|value| value.to_str().ok());
     Ok(Inbound {
         query: parts.uri.query().is_some_and(|query| !query.is_empty()),
         content_type: content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),

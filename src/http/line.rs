@@ -1,10 +1,11 @@
 //! One line in the log for each request, and the headers that every response carries.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::Method;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 
 use crate::clock::Stopwatch;
@@ -15,13 +16,26 @@ use crate::secret::Entropy;
 /// FAPI 1.0 part 1 §6.2.1-8.
 const INTERACTION: HeaderName = HeaderName::from_static("x-fapi-interaction-id");
 
+/// Which client the gate let through. Rides in the extensions of the request, where the door writes it down.
+#[derive(Clone, Default)]
+pub(super) struct Who(Arc<OnceLock<String>>);
+
+impl Who {
+    /// It was this one.
+    pub(super) fn is(&self, client_id: &str) {
+        self.0.get_or_init(|| client_id.to_owned());
+    }
+}
+
 /// Runs `request`, then logs it: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
-pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+pub(super) async fn log(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
     let started = Stopwatch::start();
-    let method = request.method().clone();
+    let method = standard(request.method());
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
+    let who = Who::default();
+    request.extensions_mut().insert(who.clone());
     let mut response = next.run(request).await;
     let refused = response.extensions_mut().remove::<Rejection>();
     let headers = response.headers_mut();
@@ -30,15 +44,53 @@ pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, nex
     let status = response.status().as_u16();
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     match refused {
-        None => tracing::info!(%method, route, status, micros, interaction, "request"),
+        None => tracing::info!(method, route, status, micros, interaction, client = who.0.get(), "request"),
         Some(Rejection { reason, clause, cause, client }) if status >= 500 => {
-            tracing::error!(%method, route, status, micros, interaction, client, error = reason.error(), clause, cause, "request");
+            tracing::error!(
+                method,
+                route,
+                status,
+                micros,
+                interaction,
+                client,
+                error = reason.error(),
+                clause,
+                cause,
+                "request"
+            );
         }
         Some(Rejection { reason, clause, cause, client }) => {
-            tracing::info!(%method, route, status, micros, interaction, client, error = reason.error(), clause, cause, "request");
+            tracing::info!(
+                method,
+                route,
+                status,
+                micros,
+                interaction,
+                client,
+                error = reason.error(),
+                clause,
+                cause,
+                "request"
+            );
         }
     }
     response
+}
+
+/// The method, if it is one that a specification names: any other is a word of the caller's.
+const fn standard(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
+    }
 }
 
 /// The caller's id if it is a UUID (RFC 9562 §4), else a new one.

@@ -15,7 +15,7 @@ use crate::wire::form::Form;
 
 const LONGEST: usize = 16 * 1024;
 
-/// What may stand beside `request`: the client's authentication, and nothing that belongs inside (CIBA §7.1.1).
+/// What stands inside alone (CIBA §7.1.1): beside `request` there is the client's authentication and nothing else.
 const INSIDE_ONLY: [&str; 13] = [
     "scope",
     "client_notification_token",
@@ -42,6 +42,7 @@ pub struct RequestObject {
     claims: Claims,
     iss: String,
     sub: Option<String>,
+    client_id: Option<String>,
     aud: Vec<String>,
     exp: Option<Timestamp>,
     iat: Option<Timestamp>,
@@ -62,6 +63,11 @@ impl Governed for RequestObject {
             holds: |r, p, _| r.aud.contains(&p.issuer().issuer),
         },
         Rule { clause: "CIBA-7.1.1-8", reason: Reason::InvalidRequest, holds: |r, _, _| r.iss == r.client.client_id },
+        Rule {
+            clause: "JAR-5-2",
+            reason: Reason::InvalidRequest,
+            holds: |r, _, _| r.client_id.as_ref().is_none_or(|id| *id == r.client.client_id),
+        },
         Rule {
             clause: "JAR-10.8-1",
             reason: Reason::InvalidRequest,
@@ -111,6 +117,7 @@ impl RequestObject {
         Ok(Self {
             iss: text("iss")?,
             sub: claims.string("sub")?.map(str::to_owned),
+            client_id: claims.string("client_id")?.map(str::to_owned),
             aud: claims.audience()?.into_iter().map(str::to_owned).collect(),
             exp: claims.time("exp")?,
             iat: claims.time("iat")?,

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::profile::Profile;
+use crate::profile::gate::Request;
 
 /// One clause of a spec: its id, the refusal for breaking it, and a pure predicate that says whether it holds.
 pub struct Rule<T: ?Sized> {
@@ -23,13 +24,20 @@ pub trait Governed: Sized + 'static {
 /// A request for which every rule held.
 ///
 /// No constructor outside this module, and no `Deserialize`, `Clone` or `Default`: who holds one went through the [gate](super::gate), once.
-#[derive(Debug)]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
     /// The request. What others may know of it, the file of its kind says.
     pub(super) const fn request(&self) -> &T {
         &self.0
+    }
+
+    /// Who sent it, as far as it is a client, for the log.
+    pub fn client_id(&self) -> Option<&str>
+    where
+        T: Request,
+    {
+        self.0.client_id()
     }
 
     /// The request itself; the proof is spent.

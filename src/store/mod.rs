@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
-use crate::grant::{Consent, Grant, Pace, Poll, Undecidable};
+use crate::grant::{Asked, Consent, Grant, Pace, Poll, Undecidable};
 use crate::profile::Profile;
 use crate::profile::backchannel::Backchannel;
 use crate::profile::client::Client;
-use crate::profile::decision::Decision;
+use crate::profile::decision::{Decision, Verdict};
 use crate::profile::gate::{Clients, Kind, Replay, Spent};
 use crate::profile::inspection::Inspection;
 use crate::profile::redemption::Redemption;
@@ -25,8 +25,13 @@ use crate::profile::sender::Binding;
 use crate::profile::verified::Verified;
 use crate::secret::{Digest, Entropy, Secret};
 
-/// How long an id is remembered after it expired, in seconds: long enough to say `expired_token` and `access_denied` (CIBA §11).
+/// How long an id is remembered after it expired, in seconds, to say `expired_token` and `access_denied` (CIBA §11). Taste: long enough for any client
+/// that is still polling, short enough that a store in memory stays small.
 const REMEMBERED: u32 = 600;
+
+/// How long a one-time id is kept beyond its token's `exp`, in seconds: the store's clock may be read a moment later than the gate's, and may be
+/// set back.
+const SPENT_LONGER: u32 = 60;
 
 /// How often an operation starts over when others swap the same record under it.
 const TRIES: usize = 16;
@@ -101,6 +106,8 @@ pub struct Opened {
     pub auth_req_id: Secret,
     /// Seconds it lives.
     pub expires_in: u32,
+    /// Seconds to leave between two polls.
+    pub interval: u32,
 }
 
 /// An approval that may be redeemed once.
@@ -132,51 +139,68 @@ pub struct AccessToken {
 pub struct Store {
     backend: Arc<dyn Backend>,
     clients: HashMap<String, Arc<Client>>,
+    profile: Arc<Profile>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Store {
-    /// A store for the registered `clients`.
-    pub fn new(backend: Arc<dyn Backend>, clients: Vec<Client>, entropy: Arc<dyn Entropy>) -> Self {
+    /// A store for the registered `clients`, under `profile`.
+    pub fn new(
+        backend: Arc<dyn Backend>,
+        clients: Vec<Client>,
+        (profile, entropy): (Arc<Profile>, Arc<dyn Entropy>),
+    ) -> Self {
         let clients = clients.into_iter().map(|client| (client.client_id.clone(), Arc::new(client))).collect();
-        Self { backend, clients, entropy }
+        Self { backend, clients, profile, entropy }
     }
 
     /// Accepts an authentication request for the user `sub` (CIBA §7.3).
     ///
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
-    pub async fn open(
-        &self,
-        request: &Verified<Backchannel>,
-        sub: &str,
-        (profile, now): (&Profile, Timestamp),
-    ) -> Result<Opened, Rejection> {
-        let expires_in = request.expires_in(profile);
+    pub async fn open(&self, request: &Verified<Backchannel>, sub: &str, now: Timestamp) -> Result<Opened, Rejection> {
+        let expires_in = request.expires_in(&self.profile);
         let expires_at = now.plus(expires_in);
-        let grant = Grant::open(request.client().client_id.clone(), sub.to_owned(), request.scope(), expires_at);
+        let acr_wanted = !request.acr_values().is_empty() && !self.profile.issuer().acr_values_supported.is_empty();
+        let asked = Asked { scope: request.scope(), acr_wanted };
+        let grant = Grant::open(request.client().client_id.clone(), sub.to_owned(), asked, expires_at);
         let auth_req_id = Secret::draw(&*self.entropy);
         let digest = auth_req_id.digest();
         let sweep_at = expires_at.plus(REMEMBERED);
-        let pace = Pace::every(profile.rules().authentication_request.interval);
-        self.put(Key { family: Family::Pace, digest }, &pace, sweep_at).await?;
+        let interval = self.profile.rules().authentication_request.interval;
+        self.put(Key { family: Family::Pace, digest }, &Pace::every(interval), sweep_at).await?;
         self.put(Key { family: Family::Grant, digest }, &grant, sweep_at).await?;
-        Ok(Opened { auth_req_id, expires_in })
+        Ok(Opened { auth_req_id, expires_in, interval })
+    }
+
+    /// Closes a request that nobody could be asked about: a decision on it comes too late.
+    ///
+    /// # Errors
+    /// As for [`decide`](Self::decide).
+    pub async fn withdraw(&self, opened: &Opened, now: Timestamp) -> Result<(), Rejection> {
+        self.settle(&opened.auth_req_id, &Verdict::Deny, now).await
     }
 
     /// Takes the person's decision. Of several at once, exactly one wins.
     ///
     /// # Errors
-    /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::AccessForbidden`] for another user's yes, [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::InvalidRequest`] without an acr that was asked for, [`Reason::AccessForbidden`] for another user's yes, [`Reason::TemporarilyUnavailable`].
     pub async fn decide(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<(), Rejection> {
-        let key = Key { family: Family::Grant, digest: decision.auth_req_id().digest() };
+        self.settle(decision.auth_req_id(), decision.verdict(), now).await
+    }
+
+    async fn settle(&self, auth_req_id: &Secret, verdict: &Verdict, now: Timestamp) -> Result<(), Rejection> {
+        let key = Key { family: Family::Grant, digest: auth_req_id.digest() };
         for _ in 0..TRIES {
             let unknown = || Rejection::new(Reason::UnknownDecision, "CIBA-8-3", "no such request");
             let (grant, seen): (Grant, _) = self.get(key).await?.ok_or_else(unknown)?;
             let sweep_at = grant.expires_at.plus(REMEMBERED);
-            let decided = grant.decide(decision.verdict(), now).map_err(|why| match why {
+            let decided = grant.decide(verdict, now).map_err(|why| match why {
                 Undecidable::Settled => {
                     Rejection::new(Reason::AlreadySettled, "CIBA-8-3", "decided before, or expired")
+                }
+                Undecidable::WithoutAcr => {
+                    Rejection::new(Reason::InvalidRequest, "FAPICIBA-5.2.2-8", "an acr was asked for and not reported")
                 }
                 Undecidable::AnotherUser => {
                     Rejection::new(Reason::AccessForbidden, "CIBA-10.1-12", "another user approved")
@@ -298,7 +322,10 @@ impl Replay for Store {
             Kind::RequestObject => "request_object",
         };
         let key = Key { family: Family::Spent, digest: Digest::of_parts(&[kind, id.client_id, id.jti]) };
-        self.backend.insert(&key, Record { bytes: Vec::new(), sweep_at: until }).await.map_err(unavailable)
+        self.backend
+            .insert(&key, Record { bytes: Vec::new(), sweep_at: until.plus(SPENT_LONGER) })
+            .await
+            .map_err(unavailable)
     }
 }
 

@@ -66,7 +66,7 @@ async fn open() -> (Bank, Arc<Meeting>) {
         let memory = Memory::new(config.capacity, clock.clone());
         let backend = meeting.insert(Arc::new(Meeting { memory, rounds: Mutex::default() })).clone();
         let entropy = Arc::new(Seeded::default());
-        let store = Arc::new(Store::new(backend, config.clients.clone(), entropy.clone()));
+        let store = Arc::new(Store::new(backend, config.clients.clone(), (config.profile.clone(), entropy.clone())));
         let (profile, authenticator) = (config.profile.clone(), config.authenticator.clone());
         let (keyring, bank) = (config.keyring.clone(), config.bank.clone());
         Arc::new(Server::new(Parts { profile, store, authenticator, keyring, clock, entropy, bank }))
