@@ -13,7 +13,7 @@ use crate::bank::{Bank, client, tls};
 use crate::heard::Heard;
 use crate::raw::{Raw, in_time};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 const MOMENT: Duration = Duration::from_secs(1);
 const PATIENT: Limits =
     Limits { handshake: HOUR, head: HOUR, body: HOUR, drain: HOUR, connections: 8_192, connections_per_address: 1_024 };
@@ -154,6 +154,7 @@ async fn a_drain_lets_what_was_begun_be_finished() {
     assert_eq!(idle.closed().await, b"");
     in_time(async { while TcpStream::connect(bank.public).await.is_ok() {} }).await;
     in_time(async { while TcpStream::connect(bank.internal).await.is_ok() {} }).await;
+    assert!(timeout(Duration::from_millis(300), bank.ended()).await.is_err(), "it waits for what was begun");
     begun.write("=something").await;
     begun.answer().await.expect("an answer").refused(401, "invalid_client");
     assert_eq!(begun.closed().await, b"");
