@@ -152,6 +152,7 @@ async fn a_drain_lets_what_was_begun_be_finished() {
     assert_eq!(idle.closed().await, b"");
     in_time(async { while TcpStream::connect(bank.public).await.is_ok() {} }).await;
     in_time(async { while TcpStream::connect(bank.internal).await.is_ok() {} }).await;
+    assert!(timeout(Duration::from_millis(300), bank.ended()).await.is_err(), "it waits for what was begun");
     begun.write("=something").await;
     begun.answer().await.expect("an answer").refused(401, "invalid_client");
     assert_eq!(begun.closed().await, b"");

@@ -59,6 +59,9 @@ async fn an_authorization_header_or_a_query_opens_nothing() {
 #[tokio::test]
 async fn an_open_route_answers_anyone() {
     let bank = Bank::open().await;
+    let open = ROUTES.iter().filter(|route| route.open).map(|route| route.path);
+    let public = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"];
+    assert_eq!(open.collect::<Vec<_>>(), public, "and nothing else");
     for route in ROUTES.iter().filter(|route| route.open) {
         for certificate in CERTIFICATES {
             let heard = Heard::of(client(certificate).request(method(route), url(&bank, route))).await;
@@ -95,6 +98,8 @@ async fn rfc9110_15_5_6_another_method_is_405_and_says_which_would_do() {
 #[tokio::test]
 async fn a_route_is_on_its_own_side_alone() {
     let bank = Bank::open().await;
+    let inside = ROUTES.iter().filter(|route| route.side == Side::Internal).map(|route| route.path);
+    assert_eq!(inside.collect::<Vec<_>>(), ["/decision"]);
     for route in ROUTES {
         let other = match route.side {
             Side::Public => bank.internal.port(),
