@@ -26,6 +26,11 @@ impl Secret {
         Self::new(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
     }
 
+    /// Whether [`draw`](Self::draw) could have made it; anything else was never issued, and need not be looked up.
+    pub fn could_be_drawn(&self) -> bool {
+        self.0.len() == 43 && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    }
+
     /// The value itself, on its way to the one who may have it.
     pub fn reveal(&self) -> &str {
         &self.0

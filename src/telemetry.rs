@@ -20,7 +20,7 @@ pub struct Log {
     pub level: LevelFilter,
 }
 
-/// Installs `log` for this process. Control characters in fields are escaped by both formats.
+/// Installs `log` for this process.
 ///
 /// # Errors
 /// Something else was installed before.

@@ -25,8 +25,8 @@ use crate::message::{Message, Role};
 use crate::places::Places;
 use crate::story::{Story, Told};
 
-/// What by_countersign has made sure of.
-const SHOWN: &str = "countersign.pem, the one this webhook answers";
+/// The proof of.
+const SHOWN: &str = "countersign.pem, the only certificate this webhook answers";
 
 const WEBHOOK: (Role, Role) = (Role::Countersign, Role::Bank);
 const SERVER: (Role, Role) = (Role::Bank, Role::Countersign);

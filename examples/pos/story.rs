@@ -26,6 +26,7 @@ struct Teller {
 
 impl Story {
     pub(crate) fn new(slow: bool) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "NO_COLOR is where people say so, and this is an example")]
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let ink = Ink(std::io::stdout().is_terminal() && !plain);
         Self(Arc::new(Teller { ink, slow, question: Mutex::new(None) }))

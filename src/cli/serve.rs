@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,7 +27,10 @@ pub(super) fn run(path: &Path) -> ExitCode {
     };
     let served = telemetry::install(config.log).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        Ok(runtime.block_on(listen(config))?)
+        let served = runtime.block_on(listen(config));
+        // What was begun is finished; a name look-up that hangs is not waited for.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        Ok(served?)
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,6 +58,14 @@ async fn listen(config: Config) -> io::Result<()> {
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
         std::process::exit(1);
     });
+    let wanted = 2 * config.limits.connections as u64 + 64;
+    if let Some(allowed) = descriptors().filter(|allowed| *allowed < wanted) {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "too few file descriptors for limits.connections; raise ulimit -n, or lower it"
+        );
+    }
     let server = config.server(Arc::new(clock::System), Arc::new(secret::System));
     tracing::info!(
         issuer = config.profile.issuer().issuer,
@@ -66,6 +78,12 @@ async fn listen(config: Config) -> io::Result<()> {
     both(&server, (public, internal), (&config, stopped)).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How many file descriptors this process may have, where the system says so as Linux does.
+fn descriptors() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }
 
 /// Serves the world on one port and the bank on another, until `stopped` says so.

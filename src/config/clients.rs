@@ -8,6 +8,7 @@ use crate::jose::alg::Alg;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::Keyring;
 use crate::profile::client::{Client, Role};
+use crate::profile::plain::is_plain;
 use crate::profile::{DeliveryMode, Method, Profile};
 
 /// What the entries are held against, as far as it could be read itself.
@@ -25,10 +26,12 @@ pub(super) fn read(
         for mut section in entries {
             let role =
                 if ciba { ciba_role(&mut section, against) } else { resource_server_role(&mut section, against.0) };
-            let client = client(&mut section, role, (against.0, files));
-            if client.as_ref().is_some_and(|client| !taken.insert(client.client_id.clone())) {
+            if let Some(id) = section.peek("client_id")
+                && !taken.insert(id.to_owned())
+            {
                 section.fault("client_id", "is taken by another entry");
             }
+            let client = client(&mut section, role, (against.0, files));
             section.end();
             read.extend(client);
         }
@@ -46,8 +49,9 @@ fn client(
         section.fault("client_id", "has to be 1 to 256 visible ASCII characters");
     }
     let client_name = section.string("client_name");
-    if client_name.as_ref().is_some_and(|name| name.chars().count() > 128 || name.chars().any(char::is_control)) {
-        section.fault("client_name", "has to be at most 128 characters, none of them a control character");
+    if client_name.as_ref().is_some_and(|name| !is_plain(name, 128)) {
+        section
+            .fault("client_name", "has to be at most 128 characters that a screen shows as they are, without a link");
     }
     let offered = profile.map_or(&[Method::PrivateKeyJwt][..], Profile::methods);
     let methods: Vec<(&str, Method)> = offered.iter().map(|method| (method.name(), *method)).collect();
@@ -87,6 +91,9 @@ fn ciba_role(section: &mut Section<'_>, (profile, keyring): Against<'_>) -> Opti
     let modes: Vec<(&str, DeliveryMode)> = offered.iter().map(|mode| (mode.name(), *mode)).collect();
     let mode = section.choice("backchannel_token_delivery_mode", &modes);
     let scope = scope(section, profile);
+    if scope.as_ref().is_some_and(|scope| !scope.iter().any(|scope| scope == "openid")) {
+        section.fault("scope", "has to have openid in it, as every CIBA request has to (CIBA 7.1)");
+    }
     Some(Role::Ciba {
         backchannel_authentication_request_signing_alg: request_alg?,
         id_token_signed_response_alg: id_token_alg?,
@@ -107,12 +114,17 @@ fn alg(section: &mut Section<'_>, key: &str, profile: Option<&Profile>) -> Optio
 
 fn scope(section: &mut Section<'_>, profile: Option<&Profile>) -> Option<Vec<String>> {
     let scope: Vec<String> = section.string("scope")?.split(' ').map(str::to_owned).collect();
-    let foreign =
-        profile.and_then(|profile| scope.iter().find(|scope| !profile.issuer().scopes_supported.contains(scope)));
+    let foreign = profile.and_then(|profile| scope.iter().find(|scope| !supports(profile, scope)));
     if let Some(foreign) = foreign {
         section.fault("scope", &format!("\"{foreign}\" is not in server.scopes_supported"));
     }
     Some(scope)
+}
+
+/// Whether the scope is on offer. Where nothing is, that fault has been noted.
+fn supports(profile: &Profile, scope: &str) -> bool {
+    let supported = &profile.issuer().scopes_supported;
+    supported.is_empty() || supported.iter().any(|supported| supported == scope)
 }
 
 fn needs_key(section: &Section<'_>, jwks: &KeySet, (member, alg): (&str, Option<Alg>)) {

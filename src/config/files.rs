@@ -12,23 +12,28 @@ use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
 
 /// The files beside a configuration.
-pub struct Files {
+pub(super) struct Files {
     folder: PathBuf,
 }
 
 impl Files {
     /// Paths are relative to the folder of `config`.
-    pub fn beside(config: &Path) -> Self {
+    pub(super) fn beside(config: &Path) -> Self {
         Self { folder: config.parent().unwrap_or(Path::new("")).to_owned() }
     }
 
     /// A text file.
-    pub fn text(&self, section: &Section<'_>, key: &str, path: &str) -> Option<String> {
+    pub(super) fn text(&self, section: &Section<'_>, key: &str, path: &str) -> Option<String> {
         read(section, key, &self.folder.join(path))
     }
 
     /// A PEM file of certificates, at least one.
-    pub fn certificates(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<CertificateDer<'static>>> {
+    pub(super) fn certificates(
+        &self,
+        section: &Section<'_>,
+        key: &str,
+        path: &str,
+    ) -> Option<Vec<CertificateDer<'static>>> {
         let text = self.text(section, key, path)?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
         match found {
@@ -41,7 +46,7 @@ impl Files {
     }
 
     /// The certificate chain at one key and the private key at another.
-    pub fn identity(&self, section: &mut Section<'_>, certificate: &str, key: &str) -> Option<Chain> {
+    pub(super) fn identity(&self, section: &mut Section<'_>, certificate: &str, key: &str) -> Option<Chain> {
         let chain = section.string(certificate).and_then(|path| self.certificates(section, certificate, &path));
         let private = section.string(key).and_then(|path| {
             let text = Self::private(section, key, &self.folder.join(path))?;
@@ -52,13 +57,13 @@ impl Files {
     }
 
     /// A JWK Set of public keys.
-    pub fn key_set(&self, section: &Section<'_>, key: &str, path: &str) -> Option<KeySet> {
+    pub(super) fn key_set(&self, section: &Section<'_>, key: &str, path: &str) -> Option<KeySet> {
         let text = self.text(section, key, path)?;
         KeySet::parse(text.as_bytes()).map_err(|why| section.fault(key, &format!("{path}: {why}"))).ok()
     }
 
     /// Every `.pem` in `folder`: this server's signing keys.
-    pub fn signing_keys(&self, section: &Section<'_>, key: &str, folder: &str) -> Option<Vec<SigningKey>> {
+    pub(super) fn signing_keys(&self, section: &Section<'_>, key: &str, folder: &str) -> Option<Vec<SigningKey>> {
         let folder = self.folder.join(folder);
         let unreadable = |error| section.fault(key, &format!("{} cannot be read: {error}", folder.display()));
         let entries = fs::read_dir(&folder).map_err(unreadable).ok()?;
@@ -73,7 +78,7 @@ impl Files {
         }
         let mut keys = Vec::new();
         for path in paths {
-            let text = Self::private(section, key, &path)?;
+            let Some(text) = Self::private(section, key, &path) else { continue };
             let read = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).ok();
             match read
                 .ok_or("no PKCS#8 key in PEM".to_owned())

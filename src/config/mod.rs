@@ -1,8 +1,8 @@
 //! [`Config`]: the deployment file as values. Unknown keys are refused, nothing that matters has a silent default, and every fault is reported
 //! at once, with the key and what to do about it. Secrets come from files alone.
 
-pub mod clients;
-pub mod files;
+mod clients;
+mod files;
 pub mod reader;
 
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
+use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
@@ -22,7 +23,8 @@ use crate::http::tls::{self, Certificates};
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
 use crate::outbound::webhook::Webhook;
-use crate::outbound::{Identity, Outbound};
+use crate::outbound::{Failed, Identity, Outbound};
+use crate::profile::backchannel::is_scope_token;
 use crate::profile::client::Client;
 use crate::profile::issuer::Issuer;
 use crate::profile::{FAPI_CIBA_ID1, Profile};
@@ -107,8 +109,13 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let capacity = root.section("store").and_then(|section| read_store(section, mode));
     let log = root.section("log").and_then(read_log);
     let entries = (root.sections("clients"), root.sections("resource_servers"));
-    root.end();
     let (listen, internal_listen, profile) = server.unwrap_or_default();
+    if let (Some(profile), Some(ring)) = (&profile, &keyring)
+        && !profile.algorithms().iter().any(|alg| ring.key(*alg).is_some())
+    {
+        root.fault("keys.folder", "has no key for any algorithm of the profile");
+    }
+    root.end();
     let clients = clients::read(entries, (profile.as_ref(), keyring.as_ref()), files);
     let (authenticator, bank) = bank?;
     Some(Config {
@@ -129,26 +136,35 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
 fn read_server(mut section: Section<'_>, files: &Files) -> (Option<SocketAddr>, Option<SocketAddr>, Option<Profile>) {
     let listen = address(&mut section, "listen");
     let internal = address(&mut section, "internal_listen");
+    if listen.is_some() && listen == internal {
+        section.fault("internal_listen", "is the same as listen; the bank needs a port of its own");
+    }
     let issuer = section.string("issuer").and_then(|text| {
         Issuer::at(&text)
             .map_err(|why| section.fault("issuer", &format!("{why}, as in https://ciba.bank.example")))
             .ok()
     });
-    let scopes = section.strings("scopes_supported");
-    if scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
+    let scopes_supported = section.strings("scopes_supported").unwrap_or_default();
+    let acr_values_supported = section.optional_strings("acr_values_supported").unwrap_or_default();
+    for (key, words) in [("scopes_supported", &scopes_supported), ("acr_values_supported", &acr_values_supported)] {
+        if let Some(word) = words.iter().find(|word| !is_scope_token(word)) {
+            section
+                .fault(key, &format!("\"{word}\" has a space or another character that RFC 6749 3.3 does not allow"));
+        }
+    }
+    if !scopes_supported.is_empty() && !scopes_supported.iter().any(|scope| scope == "openid") {
         section.fault("scopes_supported", "has to have openid among them (CIBA 7.1)");
     }
-    let acrs = section.optional_strings("acr_values_supported").unwrap_or_default();
     let profile = section.string("profile").and_then(|name| match name.as_str() {
         "fapi-ciba-id1" => Some(FAPI_CIBA_ID1.to_owned()),
         path => files.text(&section, "profile", path),
     });
-    let profile = issuer.zip(scopes).zip(profile).and_then(|((issuer, scopes_supported), text)| {
-        let issuer = Issuer { scopes_supported, acr_values_supported: acrs, ..issuer };
-        let undercuts =
-            |undercuts: Vec<_>| undercuts.iter().for_each(|undercut| section.fault("profile", &format!("{undercut}")));
-        Profile::load(&text, issuer).map_err(undercuts).ok()
-    });
+    // Without a usable issuer the profile is read all the same, for the faults in it and in what is held against it.
+    let issuer = issuer.unwrap_or_else(|| Issuer::at("https://issuer.invalid").expect("it is a bare origin"));
+    let issuer = Issuer { scopes_supported, acr_values_supported, ..issuer };
+    let undercuts =
+        |undercuts: Vec<_>| undercuts.iter().for_each(|undercut| section.fault("profile", &format!("{undercut}")));
+    let profile = profile.and_then(|text| Profile::load(&text, issuer).map_err(undercuts).ok());
     section.end();
     (listen, internal, profile)
 }
@@ -161,8 +177,14 @@ fn address(section: &mut Section<'_>, key: &str) -> Option<SocketAddr> {
 fn read_tls(mut section: Section<'_>, files: &Files) -> Option<Arc<rustls::ServerConfig>> {
     let p256 = files.identity(&mut section, "p256_certificate", "p256_key");
     let rsa = files.identity(&mut section, "rsa_certificate", "rsa_key");
-    let built = p256.zip(rsa).map(|(p256, rsa)| Certificates::new(p256, rsa).and_then(tls::config));
-    let config = built.and_then(|built| built.map_err(|why| section.fault("", &why.to_string())).ok());
+    let fits = |key: &str, made: Result<Arc<CertifiedKey>, Failed>| {
+        made.map_err(|why| section.fault(key, &why.to_string())).ok()
+    };
+    let p256 = p256.and_then(|chain| fits("p256_key", tls::p256(chain)));
+    let rsa = rsa.and_then(|chain| fits("rsa_key", tls::rsa(chain)));
+    let certificates = p256.zip(rsa).map(|(p256, rsa)| Certificates { p256, rsa });
+    let config = certificates
+        .and_then(|certificates| tls::config(certificates).map_err(|why| section.fault("", &why.to_string())).ok());
     section.end();
     config
 }
@@ -194,6 +216,8 @@ fn read_bank(mut section: Section<'_>, files: &Files) -> (Option<Webhook>, Vec<D
                 && matches!(url.host(), Some(Host::Domain(_)))
                 && url.query().is_none()
                 && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none()
         }) && !text.ends_with('/');
         if !fine {
             section.fault(

@@ -86,6 +86,11 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A string, left where it is.
+    pub fn peek(&self, key: &str) -> Option<&str> {
+        self.table.get(key).and_then(Value::as_str)
+    }
+
     /// A list of strings that has to be there and not be empty.
     pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
         self.required(key, "a list of strings, at least one", |value| match value {

@@ -4,7 +4,7 @@ pub mod backchannel;
 pub mod decision;
 pub mod discovery;
 pub mod introspect;
-pub mod mint;
+mod mint;
 pub mod token;
 
 use std::sync::Arc;

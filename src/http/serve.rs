@@ -46,7 +46,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        let (connections, connections_per_address) = (8_192, 1_024);
+        let (connections, connections_per_address) = (4_096, 128);
         Self {
             handshake: seconds(5),
             head: seconds(15),

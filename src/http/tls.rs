@@ -22,31 +22,37 @@ const LONGEST_CHAIN: usize = 4;
 /// A certificate chain, leaf first, and its key.
 pub type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The server's two certificates.
+/// The server's two certificates. TLS 1.2 has only ECDHE_RSA here (FAPI-CIBA-ID1 §7.9), so it needs the RSA one; TLS 1.3 takes P-256, which costs
+/// a sixth of the work.
 #[derive(Debug)]
 pub struct Certificates {
-    p256: Arc<CertifiedKey>,
-    rsa: Arc<CertifiedKey>,
+    /// From [`p256`].
+    pub p256: Arc<CertifiedKey>,
+    /// From [`rsa`].
+    pub rsa: Arc<CertifiedKey>,
 }
 
-impl Certificates {
-    /// Checks that each key fits its chain. TLS 1.2 has only ECDHE_RSA here (FAPI-CIBA-ID1 §7.9), so it needs the RSA one; TLS 1.3 takes
-    /// P-256, which costs a sixth of the work.
-    ///
-    /// # Errors
-    /// Which of them does not fit.
-    pub fn new(p256: Chain, rsa: Chain) -> Result<Self, Failed> {
-        let provider = provider();
-        let certified = |(chain, key): Chain| CertifiedKey::from_der(chain, key, &provider).map(Arc::new);
-        let p256 = certified(p256).map_err(|_| Failed("tls.p256: the key does not fit the certificate"))?;
-        let rsa = certified(rsa).map_err(|_| Failed("tls.rsa: the key does not fit the certificate"))?;
-        if p256.key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_none() {
-            return Err(Failed("tls.p256: the key is not a P-256 key"));
-        }
-        if rsa.key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).is_none() {
-            return Err(Failed("tls.rsa: the key is not an RSA key"));
-        }
-        Ok(Self { p256, rsa })
+/// A P-256 certificate and its key.
+///
+/// # Errors
+/// They do not fit each other, or are of another kind.
+pub fn p256(chain: Chain) -> Result<Arc<CertifiedKey>, Failed> {
+    certified(chain, SignatureScheme::ECDSA_NISTP256_SHA256).ok_or(Failed("the key is not a P-256 key"))?
+}
+
+/// An RSA certificate and its key.
+///
+/// # Errors
+/// They do not fit each other, or are of another kind.
+pub fn rsa(chain: Chain) -> Result<Arc<CertifiedKey>, Failed> {
+    certified(chain, SignatureScheme::RSA_PSS_SHA256).ok_or(Failed("the key is not an RSA key"))?
+}
+
+/// `None`: the key does not sign with `scheme`.
+fn certified((chain, key): Chain, scheme: SignatureScheme) -> Option<Result<Arc<CertifiedKey>, Failed>> {
+    match CertifiedKey::from_der(chain, key, &provider()) {
+        Err(_) => Some(Err(Failed("the key does not fit the certificate"))),
+        Ok(certified) => certified.key.choose_scheme(&[scheme]).is_some().then(|| Ok(Arc::new(certified))),
     }
 }
 

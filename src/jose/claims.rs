@@ -6,11 +6,12 @@ use crate::clock::Timestamp;
 use crate::wire::Malformed;
 use crate::wire::json::Object;
 
+const LONGEST_JTI: usize = 256;
+
 /// The last whole second a JSON number can name exactly.
 const LATEST: f64 = 9_007_199_254_740_991.0;
 
 /// The members of a JWT's payload.
-#[derive(Debug)]
 pub struct Claims(Object);
 
 impl Claims {
@@ -82,6 +83,11 @@ impl Claims {
             Some(_) => Err(Malformed("aud is neither a string nor an array")),
         }
     }
+}
+
+/// Whether `jti` is 1–256 visible ASCII characters.
+pub fn is_an_id(jti: &str) -> bool {
+    (1..=LONGEST_JTI).contains(&jti.len()) && jti.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ enum Engine {
 
 impl SigningKey {
     /// Reads a PKCS#8 key: P-256 serves ES256, RSA of 2048 to 4096 bits serves PS256. The `kid` is the RFC 7638 thumbprint, so that it
-    /// follows from the key and repeats for no other.
+    /// follows from the key and no other key has it.
     ///
     /// # Errors
     /// [`Unusable`]: any other key.

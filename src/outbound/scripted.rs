@@ -17,6 +17,7 @@ pub struct Scripted(Mutex<Script>);
 struct Script {
     users: HashMap<String, Identified>,
     silent: bool,
+    unreachable: bool,
     prompts: Vec<serde_json::Value>,
 }
 
@@ -29,6 +30,11 @@ impl Scripted {
     /// From now on the bank does not answer, or does again.
     pub fn silent(&self, silent: bool) {
         self.script().silent = silent;
+    }
+
+    /// From now on the bank answers, and does not take charge of prompts; or does again.
+    pub fn unreachable(&self, unreachable: bool) {
+        self.script().unreachable = unreachable;
     }
 
     /// Everything it was asked to show so far.
@@ -58,6 +64,6 @@ impl Authenticator for Scripted {
         }
         let shown = serde_json::to_value(prompt).map_err(|_| Failed("the prompt is not JSON"))?;
         script.prompts.push(shown);
-        Ok(())
+        if script.unreachable { Err(Failed("the script says to lose prompts")) } else { Ok(()) }
     }
 }

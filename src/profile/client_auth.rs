@@ -1,22 +1,22 @@
-//! Client authentication by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3, CIBA §7.1). Every failure is `invalid_client`.
+//! Client authentication by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3, CIBA §7.1). Every failure is `invalid_client`, except for two
+//! methods at once (RFC 6749 §5.2: `invalid_request`).
 
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
-use crate::jose::claims::Claims;
+use crate::jose::claims::{Claims, is_an_id};
 use crate::jose::jws::Compact;
 use crate::profile::client::Client;
 use crate::profile::gate::{Gate, Kind, Spent, malformed};
 use crate::profile::verified::{Governed, Rule};
-use crate::profile::{AssertionAudience, Profile};
+use crate::profile::{AssertionAudience, Method, Profile};
 use crate::wire::Malformed;
 use crate::wire::form::Form;
 use crate::wire::inbound::Inbound;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const LONGEST: usize = 8 * 1024;
-const LONGEST_JTI: usize = 256;
 
 /// The claims of a client assertion whose signature holds.
 pub struct ClientAssertion {
@@ -52,8 +52,8 @@ impl Governed for ClientAssertion {
                 a.exp.is_some_and(|exp| exp.since(now) <= i64::from(p.rules().client_authentication.longest_assertion))
             },
         },
-        Rule { clause: "CA-9", reason: Reason::InvalidClient, holds: |a, p, now| not_ahead(a.nbf, p, now) },
-        Rule { clause: "CA-10", reason: Reason::InvalidClient, holds: |a, p, now| not_ahead(a.iat, p, now) },
+        Rule { clause: "CA-9", reason: Reason::InvalidClient, holds: |a, p, now| p.allows(a.nbf, now) },
+        Rule { clause: "CA-10", reason: Reason::InvalidClient, holds: |a, p, now| p.allows(a.iat, now) },
         Rule { clause: "CA-11", reason: Reason::InvalidClient, holds: |a, _, _| is_an_id(&a.jti) },
     ];
 }
@@ -99,6 +99,7 @@ pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) ->
     }
     let claimed = token.unverified("sub").ok_or_else(|| failed("CA-3", "there is no sub"))?;
     let client = gate.clients.client(claimed).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
+    let Method::PrivateKeyJwt = client.token_endpoint_auth_method;
     let claims = token
         .verify(&client.jwks, client.token_endpoint_auth_signing_alg)
         .map_err(malformed(Reason::InvalidClient, "CA-12"))?;
@@ -117,14 +118,4 @@ fn addressed_to_us(assertion: &ClientAssertion, profile: &Profile, _: Timestamp)
         AssertionAudience::Endpoints => profile.issuer().has(only),
         AssertionAudience::Issuer => *only == profile.issuer().issuer,
     }
-}
-
-/// Whether `time`, if given, is at most the leeway ahead of `now`.
-pub(super) fn not_ahead(time: Option<Timestamp>, profile: &Profile, now: Timestamp) -> bool {
-    time.is_none_or(|time| time <= now.plus(profile.rules().clock.leeway))
-}
-
-/// 1–256 visible ASCII characters.
-pub(super) fn is_an_id(jti: &str) -> bool {
-    (1..=LONGEST_JTI).contains(&jti.len()) && jti.bytes().all(|byte| byte.is_ascii_graphic())
 }

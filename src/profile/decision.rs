@@ -6,7 +6,6 @@ use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::profile::gate::{Gate, Request, malformed};
-use crate::profile::redemption::could_be_ours;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::Malformed;
@@ -16,7 +15,6 @@ use crate::wire::inbound::Inbound;
 const MEMBERS: [&str; 5] = ["auth_req_id", "decision", "sub", "acr", "auth_time"];
 
 /// What the person said.
-#[derive(Debug)]
 pub enum Verdict {
     /// Yes.
     Approve(Approval),
@@ -25,7 +23,6 @@ pub enum Verdict {
 }
 
 /// Who said yes, when, and how sure the bank is that it was them.
-#[derive(Debug)]
 pub struct Approval {
     /// The user who approved. Has to be the user who was asked.
     pub sub: String,
@@ -43,7 +40,7 @@ pub struct Decision {
 
 impl Governed for Decision {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "CIBA-8-3", reason: Reason::UnknownDecision, holds: |d, _, _| could_be_ours(&d.auth_req_id) },
+        Rule { clause: "CIBA-8-3", reason: Reason::UnknownDecision, holds: |d, _, _| d.auth_req_id.could_be_drawn() },
         Rule {
             clause: "OIDC-2-sub",
             reason: Reason::InvalidRequest,
@@ -72,7 +69,7 @@ impl Governed for Decision {
 }
 
 impl Request for Decision {
-    /// The certificate is looked at before a byte of the body is read.
+    /// The certificate is looked at before the body is.
     async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
         let now = gate.now();
         let by_the_bank = inbound.certificate.as_ref().is_some_and(|certificate| {

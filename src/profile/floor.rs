@@ -20,13 +20,14 @@ impl fmt::Display for Undercut {
     }
 }
 
-/// One clause of the floor.
+/// One clause.
 struct Clause {
     id: &'static str,
     says: &'static str,
     holds: fn(&Data) -> bool,
 }
 
+/// What a profile may not loosen.
 const FLOOR: &[Clause] = &[
     Clause {
         id: "FAPI1A-8.6",
@@ -40,18 +41,18 @@ const FLOOR: &[Clause] = &[
     },
     Clause {
         id: "RFC7523-3-4",
-        says: "client_authentication.longest_assertion: from 60 to 600",
-        holds: |p| (60..=600).contains(&p.client_authentication.longest_assertion),
+        says: "client_authentication.longest_assertion: at most 600",
+        holds: |p| p.client_authentication.longest_assertion <= 600,
     },
     Clause {
         id: "FAPICIBA-5.2.2-9",
-        says: "request_object.longest_lifetime: from 60 to 3600",
-        holds: |p| (60..=3600).contains(&p.request_object.longest_lifetime),
+        says: "request_object.longest_lifetime: at most 3600",
+        holds: |p| p.request_object.longest_lifetime <= 3600,
     },
     Clause {
         id: "FAPI1A-5.2.2-17",
-        says: "request_object.oldest: from 60 to 3600",
-        holds: |p| (60..=3600).contains(&p.request_object.oldest),
+        says: "request_object.oldest: at most 3600",
+        holds: |p| p.request_object.oldest <= 3600,
     },
     Clause {
         id: "FAPI2-5.3.2.1-6",
@@ -80,33 +81,53 @@ const FLOOR: &[Clause] = &[
     },
     Clause {
         id: "CIBA-7.1-30",
-        says: "authentication_request.longest_binding_message: from 4 to 300",
-        holds: |p| (4..=300).contains(&p.authentication_request.longest_binding_message),
+        says: "authentication_request.longest_binding_message: at most 300",
+        holds: |p| p.authentication_request.longest_binding_message <= 300,
     },
     Clause {
         id: "CIBA-7.3-4",
-        says: "authentication_request.longest_expiry: from 30 to 3600",
-        holds: |p| (30..=3600).contains(&p.authentication_request.longest_expiry),
-    },
-    Clause {
-        id: "CIBA-7.3-4",
-        says: "authentication_request.default_expiry: from 30 to longest_expiry",
-        holds: |p| (30..=p.authentication_request.longest_expiry).contains(&p.authentication_request.default_expiry),
-    },
-    Clause {
-        id: "CIBA-7.3-5",
-        says: "authentication_request.interval: from 1 to 60",
-        holds: |p| (1..=60).contains(&p.authentication_request.interval),
+        says: "authentication_request.longest_expiry: at most 3600",
+        holds: |p| p.authentication_request.longest_expiry <= 3600,
     },
     Clause {
         id: "FAPI1B-5.2.2-21",
-        says: "access_token.lifetime: from 30 to 600",
-        holds: |p| (30..=600).contains(&p.access_token.lifetime),
+        says: "access_token.lifetime: at most 600",
+        holds: |p| p.access_token.lifetime <= 600,
+    },
+    Clause { id: "OIDC-2", says: "id_token.lifetime: at most 3600", holds: |p| p.id_token.lifetime <= 3600 },
+];
+
+/// What a profile needs to be of any use. No clause asks for it: with less, nobody would get a token.
+const WORKABLE: &[Clause] = &[
+    Clause {
+        id: "too tight",
+        says: "client_authentication.longest_assertion: at least 10",
+        holds: |p| p.client_authentication.longest_assertion >= 10,
     },
     Clause {
-        id: "OIDC-2",
-        says: "id_token.lifetime: from 30 to 3600",
-        holds: |p| (30..=3600).contains(&p.id_token.lifetime),
+        id: "too tight",
+        says: "request_object.longest_lifetime and request_object.oldest: at least 10",
+        holds: |p| p.request_object.longest_lifetime >= 10 && p.request_object.oldest >= 10,
+    },
+    Clause {
+        id: "too tight",
+        says: "authentication_request.longest_binding_message: at least 4",
+        holds: |p| p.authentication_request.longest_binding_message >= 4,
+    },
+    Clause {
+        id: "too tight",
+        says: "authentication_request.default_expiry: at least 10, and at most longest_expiry",
+        holds: |p| (10..=p.authentication_request.longest_expiry).contains(&p.authentication_request.default_expiry),
+    },
+    Clause {
+        id: "too tight",
+        says: "authentication_request.interval: from 1 to 300",
+        holds: |p| (1..=300).contains(&p.authentication_request.interval),
+    },
+    Clause {
+        id: "too tight",
+        says: "access_token.lifetime and id_token.lifetime: at least 10",
+        holds: |p| p.access_token.lifetime >= 10 && p.id_token.lifetime >= 10,
     },
 ];
 
@@ -114,6 +135,7 @@ const FLOOR: &[Clause] = &[
 pub(super) fn undercut(data: &Data) -> Vec<Undercut> {
     FLOOR
         .iter()
+        .chain(WORKABLE)
         .filter(|clause| !(clause.holds)(data))
         .map(|clause| Undercut { clause: clause.id, says: clause.says.to_owned() })
         .collect()
@@ -153,8 +175,12 @@ mod tests {
             ("binding_message_required = true", "binding_message_required = false", "FAPICIBA-5.2.2-2"),
             ("longest_binding_message = 64", "longest_binding_message = 301", "CIBA-7.1-30"),
             ("longest_expiry = 600", "longest_expiry = 3601", "CIBA-7.3-4"),
-            ("default_expiry = 120", "default_expiry = 601", "CIBA-7.3-4"),
-            ("interval = 5", "interval = 0", "CIBA-7.3-5"),
+            ("default_expiry = 120", "default_expiry = 601", "too tight"),
+            ("interval = 5", "interval = 0", "too tight"),
+            ("longest_assertion = 600", "longest_assertion = 9", "too tight"),
+            ("longest_lifetime = 3600", "longest_lifetime = 9", "too tight"),
+            ("longest_binding_message = 64", "longest_binding_message = 3", "too tight"),
+            ("[id_token]\nlifetime = 300", "[id_token]\nlifetime = 9", "too tight"),
             (
                 "[access_token]\n# FAPI 1.0 part 1 5.2.2-21. Bound to the client's certificate (RFC 8705), always.\nlifetime = 300",
                 "[access_token]\nlifetime = 601",

@@ -8,6 +8,7 @@ pub mod floor;
 pub mod gate;
 pub mod inspection;
 pub mod issuer;
+pub mod plain;
 pub mod redemption;
 pub mod request_object;
 pub mod sender;
@@ -15,6 +16,7 @@ pub mod verified;
 
 use serde::Deserialize;
 
+use crate::clock::Timestamp;
 use crate::jose::alg::Alg;
 use crate::profile::floor::{Undercut, undercut};
 use crate::profile::issuer::Issuer;
@@ -105,6 +107,11 @@ impl Profile {
     /// The rules that are plain numbers, words and switches.
     pub const fn rules(&self) -> &Data {
         &self.data
+    }
+
+    /// Whether `time`, if given, is at most the leeway ahead of `now`.
+    pub fn allows(&self, time: Option<Timestamp>, now: Timestamp) -> bool {
+        time.is_none_or(|time| time <= now.plus(self.data.clock.leeway))
     }
 
     /// The signature algorithms in force.

@@ -9,9 +9,6 @@ use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::inbound::Inbound;
 
-/// The length of an id this server issues.
-const ID: usize = 43;
-
 /// A poll, parsed.
 pub struct Redemption {
     sender: Sender,
@@ -32,7 +29,7 @@ impl Governed for Redemption {
         Rule {
             clause: "CIBA-11-5",
             reason: Reason::InvalidGrant,
-            holds: |r, _, _| r.auth_req_id.as_ref().is_some_and(could_be_ours),
+            holds: |r, _, _| r.auth_req_id.as_ref().is_some_and(Secret::could_be_drawn),
         },
     ];
 }
@@ -67,10 +64,4 @@ impl Verified<Redemption> {
     pub fn auth_req_id(&self) -> &Secret {
         self.request().auth_req_id.as_ref().expect("CIBA-10.1-1 held")
     }
-}
-
-/// Anything else was never issued, and need not be looked up.
-pub(super) fn could_be_ours(id: &Secret) -> bool {
-    id.reveal().len() == ID
-        && id.reveal().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
-use crate::jose::claims::Claims;
+use crate::jose::claims::{Claims, is_an_id};
 use crate::jose::jws::Compact;
 use crate::profile::client::Client;
-use crate::profile::client_auth::{is_an_id, not_ahead};
 use crate::profile::gate::{Gate, Kind, Spent, malformed};
 use crate::profile::verified::{Governed, Rule};
 use crate::wire::Malformed;
@@ -81,12 +80,12 @@ impl Governed for RequestObject {
         Rule {
             clause: "CIBA-7.1.1-10",
             reason: Reason::InvalidRequest,
-            holds: |r, p, now| r.iat.is_some() && not_ahead(r.iat, p, now),
+            holds: |r, p, now| r.iat.is_some() && p.allows(r.iat, now),
         },
         Rule {
             clause: "CIBA-7.1.1-11",
             reason: Reason::InvalidRequest,
-            holds: |r, p, now| r.nbf.is_some() && not_ahead(r.nbf, p, now),
+            holds: |r, p, now| r.nbf.is_some() && p.allows(r.nbf, now),
         },
         Rule {
             clause: "FAPI1A-5.2.2-17",

@@ -100,7 +100,6 @@ pub trait Backend: Send + Sync {
 }
 
 /// A request that was accepted.
-#[derive(Debug)]
 pub struct Opened {
     /// Its id, said once and kept as a digest.
     pub auth_req_id: Secret,
@@ -111,7 +110,6 @@ pub struct Opened {
 }
 
 /// An approval that may be redeemed once.
-#[derive(Debug)]
 pub struct Ready {
     /// What was approved.
     pub grant: Grant,
@@ -122,7 +120,7 @@ pub struct Ready {
 }
 
 /// What an access token stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each field is the claim of that name, RFC 7662 §2.2")]
 pub struct AccessToken {
     pub client_id: String,

@@ -8,7 +8,6 @@ use crate::wire::form::Form;
 use crate::wire::json;
 
 /// What arrived. Untrusted, and holds no decision. The `Host` header is not kept: it decides nothing.
-#[derive(Debug)]
 pub struct Inbound {
     /// Whether the URI had a query. No endpoint reads one (RFC 6749 §2.3.1: credentials never travel in the URI).
     pub query: bool,

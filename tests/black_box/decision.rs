@@ -271,3 +271,17 @@ async fn oidc_2_auth_time_is_a_time() {
 async fn oidc_2_sub_is_at_most_255_printable_ascii_characters() {
     malformed_members("sub", [json!("a".repeat(256)), json!("alicé"), json!("ali\nce"), json!("ali\u{7f}ce")]).await;
 }
+
+#[tokio::test]
+async fn fapiciba_5_2_2_8_an_acr_that_was_asked_for_is_reported() {
+    let bank = Bank::open().await;
+    let till = bank.tpp();
+    let asked = till.backchannel(|request| request.with("acr_values", "urn:bank:acr:app-pin")).await;
+    let auth_req_id = asked.text("auth_req_id");
+    bank.approve(&auth_req_id).await.refused(400, "invalid_request");
+    till.poll(&auth_req_id).await.refused(400, "authorization_pending");
+    let told = with(yes(&auth_req_id), "acr", json!("urn:bank:acr:app-biometric"));
+    assert_eq!(bank.decide(&told).await.status, 204);
+    let tokens = till.poll(&auth_req_id).await;
+    assert_eq!(crate::token::payload(&tokens.text("id_token"))["acr"], "urn:bank:acr:app-biometric");
+}

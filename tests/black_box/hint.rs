@@ -150,3 +150,17 @@ async fn ciba_13_2_nothing_of_the_request_is_said_back() {
         assert!(!heard.text.contains("marker"), "{heard:#?}");
     }
 }
+
+#[tokio::test]
+async fn ciba_8_2_a_prompt_that_the_bank_does_not_take_leaves_nothing_to_approve() {
+    let bank = Bank::open().await;
+    bank.phone.unreachable(true);
+    let heard = bank.tpp().backchannel(|request| request).await;
+    heard.refused(503, "temporarily_unavailable");
+    assert_eq!(heard.headers["retry-after"], "5");
+    let lost = bank.phone.prompts()[0]["auth_req_id"].as_str().expect("it was told").to_owned();
+    bank.approve(&lost).await.refused(409, "already_settled");
+    bank.tpp().poll(&lost).await.refused(400, "access_denied");
+    bank.phone.unreachable(false);
+    bank.tpp().backchannel(|request| request).await.ok();
+}

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use countersign::wire::bank::Identified;
+use http::Method;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 use tracing::Dispatch;
@@ -207,6 +208,7 @@ async fn c_26_refusals_and_a_denial_say_which_clause_and_no_secret() {
     assert_eq!(lines.len(), 7, "{}", log.text());
     says(&lines[0], ("POST", "/bc-authorize", 400), Some(("unknown_user_id", "CIBA-7.1-27")));
     says(&lines[1], ("POST", "/bc-authorize", 200), None);
+    assert_eq!(lines[1]["client"], "till-7");
     says(&lines[2], ("POST", "/decision", 403), Some(("access_denied", "CIBA-10.1-12")));
     says(&lines[3], ("POST", "/decision", 204), None);
     says(&lines[4], ("POST", "/token", 400), Some(("access_denied", "CIBA-11-4")));
@@ -239,9 +241,12 @@ async fn c_26_what_comes_from_strangers_is_not_written_down() {
     bank.decide_as(None, canary).await.refused(401, "invalid_client");
     let put = client(None).put(url("/token"));
     Heard::of(put).await.refused(405, "invalid_request");
+    let method = Method::from_bytes(canaries.keep("CANARY-METHOD").as_bytes()).expect("a token");
+    Heard::of(client(None).request(method, url("/token"))).await.refused(405, "invalid_request");
 
     let lines = log.requests();
-    assert_eq!(lines.len(), 6, "{}", log.text());
+    assert_eq!(lines.len(), 7, "{}", log.text());
+    says(&lines[6], ("other", "/token", 405), Some(("invalid_request", "CIBA-7.1-1")));
     says(&lines[0], ("GET", "none", 404), Some(("not_found", "HTTP")));
     says(&lines[1], ("POST", "/token", 401), Some(("invalid_client", "CA-16")));
     says(&lines[2], ("POST", "/introspect", 401), Some(("invalid_client", "CA-1")));

@@ -144,3 +144,11 @@ async fn ciba_4r_9_a_client_that_only_asks_about_tokens_makes_no_request() {
     bank.accounts_api().backchannel(|r| r).await.refused(400, "unauthorized_client");
     assert!(bank.phone.prompts().is_empty());
 }
+
+#[tokio::test]
+async fn jar_5_2_a_client_id_inside_is_the_client() {
+    let bank = Bank::open().await;
+    bank.tpp().backchannel(|request| request.with("client_id", "till-7")).await.ok();
+    bank.tpp().backchannel(|request| request.with("client_id", "till-8")).await.refused(400, "invalid_request");
+    bank.tpp().backchannel(|request| request.with("client_id", 7)).await.refused(400, "invalid_request");
+}

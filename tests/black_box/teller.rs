@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign::http::tls::{Certificates, Chain, config};
+use countersign::http::tls::{Certificates, Chain, config, p256, rsa as rsa_of};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +45,10 @@ impl Teller {
     /// One that shows `chain` and asks for a certificate.
     pub(crate) async fn open(chain: Chain, says: Says) -> Self {
         let rsa = (certificates("server-rsa"), pkcs8("server-rsa.key").into());
-        let acceptor = TlsAcceptor::from(config(Certificates::new(chain, rsa).expect("they fit")).expect("they fit"));
+        let acceptor = TlsAcceptor::from(
+            config(Certificates { p256: p256(chain).expect("fits"), rsa: rsa_of(rsa).expect("fits") })
+                .expect("they fit"),
+        );
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = tcp.local_addr().expect("bound").port();
         let teller =
