@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, aws_lc_rs as engine};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
@@ -106,11 +106,11 @@ pub const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::T
 /// (The list has DHE_RSA too, which rustls does not offer.)
 pub fn provider() -> Arc<CryptoProvider> {
     let cipher_suites = vec![
-        aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384,
-        aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256,
-        aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-        aws_lc_rs::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        aws_lc_rs::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        engine::cipher_suite::TLS13_AES_256_GCM_SHA384,
+        engine::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        engine::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+        engine::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        engine::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     ];
-    Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() })
+    Arc::new(CryptoProvider { cipher_suites, ..engine::default_provider() })
 }
