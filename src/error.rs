@@ -13,7 +13,7 @@ pub struct Rejection {
     pub clause: &'static str,
     /// What exactly was wrong. For the log, and static: it can hold nothing of the request.
     pub cause: &'static str,
-    /// The client, where it had been authenticated by then. For the log.
+    /// The registered client that it was, or claimed to be. For the log.
     pub client: Option<String>,
 }
 

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use countersign::clock::{Clock, Manual, Timestamp};
-use countersign::secret::Digest;
+use countersign::profile::gate::{Kind, Replay, Spent};
+use countersign::profile::issuer::Issuer;
+use countersign::profile::{FAPI_CIBA_ID1, Profile};
+use countersign::secret::{Digest, Seeded};
 use countersign::store::memory::Memory;
-use countersign::store::{Backend, Family, Key, Record, Unavailable};
+use countersign::store::{Backend, Family, Key, Record, Store, Unavailable};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -264,3 +267,18 @@ fn found(bytes: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
 }
 
 contract!(memory, |clock| Arc::new(Memory::new(100_000, clock)));
+
+/// The gate and the store each ask for the time, and a second may pass in between.
+#[tokio::test]
+async fn ca_11_a_spent_id_is_remembered_past_the_expiry_of_its_token() {
+    let clock = Arc::new(Manual::at(START));
+    let backend = Arc::new(Memory::new(1_000, clock.clone()));
+    let profile = Profile::load(FAPI_CIBA_ID1, Issuer::at("https://as.example").expect("an issuer")).expect("it ships");
+    let store = Store::new(backend, Vec::new(), (Arc::new(profile), Arc::new(Seeded::default())));
+    let id = Spent { kind: Kind::ClientAssertion, client_id: "till-7", jti: "once" };
+    assert_eq!(store.first_use(&id, START.plus(10)).await, Ok(true));
+    for _ in 0..7 {
+        clock.advance(10);
+        assert_eq!(store.first_use(&id, clock.now().plus(10)).await, Ok(clock.now() >= START.plus(70)));
+    }
+}

@@ -21,7 +21,7 @@ use crate::jose::keyring::SigningKey;
 pub enum Command {
     /// For development: an authority, server and client certificates, signing keys. Never for production
     Dev {
-        /// Where to put them. Files that are there already are kept, and the command fails
+        /// Where to put them. A folder with anything in it is left as it is, and the command fails
         #[arg(long, value_name = "FOLDER", default_value = "certs/dev")]
         out: PathBuf,
         /// The host name of the servers
@@ -37,7 +37,8 @@ pub(super) fn run(command: Command) -> ExitCode {
     let Command::Dev { out, host } = command;
     match dev(&out, &host, &System) {
         Ok(()) => {
-            println!("{}: made, valid for {DAYS} days", out.display());
+            let made = out.canonicalize().unwrap_or(out);
+            println!("{}: made, valid for {DAYS} days; certs/README.md says what is what", made.display());
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -50,8 +51,16 @@ pub(super) fn run(command: Command) -> ExitCode {
 /// Makes every file of certs/README.md in `out`, for servers called `host`.
 ///
 /// # Errors
-/// A file is there already, or cannot be written.
+/// `host` is no host name, there is something in `out` already, or a file cannot be written.
 pub fn dev(out: &Path, host: &str, clock: &dyn Clock) -> io::Result<()> {
+    if !matches!(url::Host::parse(host), Ok(url::Host::Domain(_))) {
+        return Err(io::Error::other(format!("--host {host:?} is not a host name")));
+    }
+    if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(io::Error::other(
+            "there is something in it already, and it stays as it is; remove it, or name another --out",
+        ));
+    }
     fs::create_dir_all(out.join("keys"))?;
     let maker = Maker::new(out, clock)?;
     maker.certificate(Kind::Server, "server-p256", (host, &p256()?))?;

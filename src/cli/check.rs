@@ -28,6 +28,9 @@ pub(super) fn refuse(path: &Path, faults: &[Fault]) -> ExitCode {
     for fault in faults {
         eprintln!("{fault}");
     }
+    if faults.iter().any(|fault| fault.says.contains("certs/dev") && fault.says.contains("there is no such file")) {
+        eprintln!("The files in certs/dev are made by: countersign certs dev");
+    }
     let s = if faults.len() == 1 { "" } else { "s" };
     eprintln!("{}: {} fault{s}", path.display(), faults.len());
     ExitCode::from(2)

@@ -1,7 +1,7 @@
 //! [`Files`]: certificates, keys and key sets that the configuration names. Private keys that others can read are refused.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -10,6 +10,8 @@ use crate::config::reader::Section;
 use crate::http::tls::Chain;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
+
+const LARGEST: u64 = 1024 * 1024;
 
 /// The files beside a configuration.
 pub(super) struct Files {
@@ -103,6 +105,18 @@ impl Files {
 }
 
 fn read(section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
-    let unreadable = |error| section.fault(key, &format!("{} cannot be read: {error}", path.display()));
-    fs::read_to_string(path).map_err(unreadable).ok()
+    let unreadable = |why: String| section.fault(key, &format!("{} cannot be read: {why}", path.display()));
+    whole(path).map_err(unreadable).ok()
+}
+
+/// The text of a regular file of at most 1 MiB; a pipe or a device could go on for ever.
+pub(super) fn whole(path: &Path) -> Result<String, String> {
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    })?;
+    if !found.is_file() || found.len() > LARGEST {
+        return Err("it is not a file of at most 1 MiB".to_owned());
+    }
+    fs::read_to_string(path).map_err(|error| error.to_string())
 }

@@ -75,7 +75,7 @@ impl Config {
     /// Every [`Fault`] there is.
     pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
         let fault = |says: String| vec![Fault { key: path.display().to_string(), says }];
-        let text = std::fs::read_to_string(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+        let text = files::whole(path).map_err(|why| fault(format!("cannot be read: {why}")))?;
         let table: toml::Table =
             text.parse().map_err(|error: toml::de::Error| fault(format!("is not TOML: {error}")))?;
         let faults = Faults::default();

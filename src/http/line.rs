@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
-use crate::error::Rejection;
+use crate::error::{Reason, Rejection};
 use crate::secret::Entropy;
 
 /// FAPI 1.0 part 1 §6.2.1-8.
@@ -27,8 +27,14 @@ impl Who {
     }
 }
 
+/// Runs `request` to its end and its line, whether or not the caller waits for it: a person who has been asked has been asked.
+pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let failed = |_| Rejection::new(Reason::ServerError, "HTTP", "the request ended without an answer").into_response();
+    tokio::spawn(logged(server, request, next)).await.unwrap_or_else(failed)
+}
+
 /// Runs `request`, then logs it: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
-pub(super) async fn log(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Response {
     let started = Stopwatch::start();
     let method = standard(request.method());
     let route =

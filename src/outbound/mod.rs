@@ -6,9 +6,12 @@ pub mod authenticator;
 pub mod scripted;
 pub mod webhook;
 
+use std::error::Error as _;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Response;
 use reqwest::redirect::Policy;
 use rustls::crypto::{CryptoProvider, aws_lc_rs as engine};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,6 +20,8 @@ use serde::Serialize;
 
 const CONNECT: Duration = Duration::from_secs(2);
 const TOTAL: Duration = Duration::from_secs(5);
+/// Shorter than any server keeps an idle connection, so that none is closed just as it is used again.
+const IDLE: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// A call that led to nothing. The words are for the log, and static: they can hold nothing of what was sent.
@@ -65,28 +70,17 @@ impl Outbound {
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(TOTAL)
+            .pool_idle_timeout(IDLE)
             .build();
         client.map(Self).map_err(|_| Failed("the HTTP client could not be built"))
     }
 
-    /// `POST`s `body` as JSON to `url`, which the operator configured.
+    /// `POST`s `body` as JSON to `url`, which the operator configured, for an answer with a body.
     ///
     /// # Errors
-    /// [`Failed`]: no answer within five seconds, or one over 64 KiB.
-    pub async fn post(&self, url: &str, body: &impl Serialize) -> Result<Answer, Failed> {
-        let body = serde_json::to_vec(body).map_err(|_| Failed("the call could not be written as JSON"))?;
-        let sent = self
-            .0
-            .post(url)
-            .header("content-type", "application/json")
-            .header("accept", "application/json")
-            .body(body)
-            .send();
-        let mut response = sent.await.map_err(|error| match () {
-            () if error.is_timeout() => Failed("no answer in time"),
-            () if error.is_connect() => Failed("no connection, or TLS failed"),
-            () => Failed("the call broke off"),
-        })?;
+    /// [`Failed`]: no answer within five seconds, two of them for the connection, or one over 64 KiB.
+    pub async fn ask(&self, url: &str, body: &impl Serialize) -> Result<Answer, Failed> {
+        let mut response = self.send(url, body).await?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|_| Failed("the answer broke off"))? {
@@ -96,6 +90,29 @@ impl Outbound {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, body })
+    }
+
+    /// The same, where the status says it all.
+    ///
+    /// # Errors
+    /// [`Failed`]: no answer within five seconds, two of them for the connection.
+    pub async fn tell(&self, url: &str, body: &impl Serialize) -> Result<u16, Failed> {
+        Ok(self.send(url, body).await?.status().as_u16())
+    }
+
+    /// What went wrong is logged here, where it is known: the errors of the client name the URL and the cause, nothing that was sent.
+    async fn send(&self, url: &str, body: &impl Serialize) -> Result<Response, Failed> {
+        let body = serde_json::to_vec(body).map_err(|_| Failed("the call could not be written as JSON"))?;
+        let request = self.0.post(url).header("content-type", "application/json").header("accept", "application/json");
+        request.body(body).send().await.map_err(|error| {
+            let cause = iter::successors(error.source(), |error| (*error).source()).last().map(ToString::to_string);
+            tracing::warn!(url, cause, "a call to the bank failed");
+            match () {
+                () if error.is_timeout() => Failed("no answer in time"),
+                () if error.is_connect() => Failed("no connection, or TLS failed"),
+                () => Failed("the call broke off"),
+            }
+        })
     }
 }
 

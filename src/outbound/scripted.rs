@@ -1,9 +1,10 @@
 //! [`Scripted`]: an [`Authenticator`] that plays a bank from a script, for tests.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use crate::outbound::Failed;
 use crate::outbound::authenticator::Authenticator;
@@ -18,6 +19,7 @@ struct Script {
     users: HashMap<String, Identified>,
     silent: bool,
     unreachable: bool,
+    slow: Option<Arc<Notify>>,
     prompts: Vec<serde_json::Value>,
 }
 
@@ -37,6 +39,11 @@ impl Scripted {
         self.script().unreachable = unreachable;
     }
 
+    /// From now on the bank says who is who only once it is told to.
+    pub fn slow(&self) -> Arc<Notify> {
+        self.script().slow.get_or_insert_default().clone()
+    }
+
     /// Everything it was asked to show so far.
     pub fn prompts(&self) -> Vec<serde_json::Value> {
         self.script().prompts.clone()
@@ -50,6 +57,10 @@ impl Scripted {
 #[async_trait]
 impl Authenticator for Scripted {
     async fn identify(&self, question: &Identify<'_>) -> Result<Identified, Failed> {
+        let slow = self.script().slow.clone();
+        if let Some(told) = slow {
+            told.notified().await;
+        }
         let script = self.script();
         if script.silent {
             return Err(Failed("the script says to be silent"));

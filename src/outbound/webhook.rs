@@ -23,7 +23,7 @@ impl Webhook {
 #[async_trait]
 impl Authenticator for Webhook {
     async fn identify(&self, question: &Identify<'_>) -> Result<Identified, Failed> {
-        let answer = self.outbound.post(&format!("{}/identify", self.url), question).await?;
+        let answer = self.outbound.ask(&format!("{}/identify", self.url), question).await?;
         if answer.status != 200 {
             return Err(Failed("the bank answered identify with another status than 200"));
         }
@@ -40,8 +40,7 @@ impl Authenticator for Webhook {
     }
 
     async fn prompt(&self, prompt: &Prompt<'_>) -> Result<(), Failed> {
-        let answer = self.outbound.post(&format!("{}/prompt", self.url), prompt).await?;
-        match answer.status {
+        match self.outbound.tell(&format!("{}/prompt", self.url), prompt).await? {
             200 | 202 | 204 => Ok(()),
             _ => Err(Failed("the bank answered prompt with another status than 200, 202 or 204")),
         }

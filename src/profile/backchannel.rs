@@ -42,44 +42,70 @@ pub struct Backchannel {
 
 impl Governed for Backchannel {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "CIBA-7.1-9", reason: Reason::InvalidRequest, holds: |r, _, _| !r.scope.is_empty() },
-        Rule { clause: "CIBA-7.1-11", reason: Reason::InvalidScope, holds: |r, _, _| is_scope(&r.scope) },
+        Rule {
+            clause: "CIBA-7.1-9",
+            reason: Reason::InvalidRequest,
+            says: "there is no scope",
+            holds: |r, _, _| !r.scope.is_empty(),
+        },
+        Rule {
+            clause: "CIBA-7.1-11",
+            reason: Reason::InvalidScope,
+            says: "scope is malformed",
+            holds: |r, _, _| is_scope(&r.scope),
+        },
         Rule {
             clause: "CIBA-7.1-10",
             reason: Reason::InvalidScope,
+            says: "scope does not have openid",
             holds: |r, _, _| r.scopes().any(|scope| scope == "openid"),
         },
         Rule {
             clause: "CIBA-7.1-12",
             reason: Reason::InvalidScope,
+            says: "scope has a value that the client is not registered for",
             holds: |r, _, _| r.scopes().all(|scope| r.client.scope().iter().any(|registered| registered == scope)),
         },
         Rule {
             clause: "CIBA-7.1-18",
             reason: Reason::InvalidRequest,
+            says: "there are too many acr_values",
             holds: |r, _, _| r.acr_values.len() <= MOST_ACR_VALUES,
         },
-        Rule { clause: "CIBA-7.1-19", reason: Reason::InvalidRequest, holds: |r, _, _| r.hints.len() == 1 },
+        Rule {
+            clause: "CIBA-7.1-19",
+            reason: Reason::InvalidRequest,
+            says: "there is not exactly one hint",
+            holds: |r, _, _| r.hints.len() == 1,
+        },
         Rule {
             clause: "CIBA-7.1-26",
             reason: Reason::InvalidRequest,
+            says: "the hint is of a kind that is not offered, too long, or has control characters",
             holds: |r, p, _| r.hints.iter().all(|hint| is_usable(hint, p)),
         },
         Rule {
             clause: "FAPICIBA-5.2.2-2",
             reason: Reason::InvalidRequest,
+            says: "there is no binding_message",
             holds: |r, p, _| r.binding_message.is_some() || !p.rules().authentication_request.binding_message_required,
         },
         Rule {
             clause: "CIBA-7.1-29",
             reason: Reason::InvalidBindingMessage,
+            says: "binding_message is too long or would not be shown as it is",
             holds: |r, p, _| {
                 r.binding_message.as_ref().is_none_or(|message| {
                     is_plain(message, p.rules().authentication_request.longest_binding_message as usize)
                 })
             },
         },
-        Rule { clause: "CIBA-7.1-31", reason: Reason::InvalidRequest, holds: |r, _, _| !r.user_code },
+        Rule {
+            clause: "CIBA-7.1-31",
+            reason: Reason::InvalidRequest,
+            says: "user_code is not offered",
+            holds: |r, _, _| !r.user_code,
+        },
     ];
 }
 

@@ -36,25 +36,53 @@ impl Governed for ClientAssertion {
         Rule {
             clause: "CA-3",
             reason: Reason::InvalidClient,
+            says: "iss and sub are not both the client",
             holds: |a, _, _| a.iss == a.client.client_id && a.sub == a.iss,
         },
         Rule {
             clause: "CA-4",
             reason: Reason::InvalidClient,
+            says: "client_id is another than sub",
             holds: |a, _, _| a.client_id.as_ref().is_none_or(|id| *id == a.sub),
         },
-        Rule { clause: "CIBA-7.1-5", reason: Reason::InvalidClient, holds: addressed_to_us },
-        Rule { clause: "CA-8", reason: Reason::InvalidClient, holds: |a, _, now| a.exp.is_some_and(|exp| exp > now) },
+        Rule {
+            clause: "CIBA-7.1-5",
+            reason: Reason::InvalidClient,
+            says: "aud is not this server alone",
+            holds: addressed_to_us,
+        },
+        Rule {
+            clause: "CA-8",
+            reason: Reason::InvalidClient,
+            says: "exp is missing or has passed",
+            holds: |a, _, now| a.exp.is_some_and(|exp| exp > now),
+        },
         Rule {
             clause: "RFC7523-3-4",
             reason: Reason::InvalidClient,
+            says: "exp is too far ahead",
             holds: |a, p, now| {
                 a.exp.is_some_and(|exp| exp.since(now) <= i64::from(p.rules().client_authentication.longest_assertion))
             },
         },
-        Rule { clause: "CA-9", reason: Reason::InvalidClient, holds: |a, p, now| p.allows(a.nbf, now) },
-        Rule { clause: "CA-10", reason: Reason::InvalidClient, holds: |a, p, now| p.allows(a.iat, now) },
-        Rule { clause: "CA-11", reason: Reason::InvalidClient, holds: |a, _, _| is_an_id(&a.jti) },
+        Rule {
+            clause: "CA-9",
+            reason: Reason::InvalidClient,
+            says: "nbf is ahead of this server's clock",
+            holds: |a, p, now| p.allows(a.nbf, now),
+        },
+        Rule {
+            clause: "CA-10",
+            reason: Reason::InvalidClient,
+            says: "iat is ahead of this server's clock",
+            holds: |a, p, now| p.allows(a.iat, now),
+        },
+        Rule {
+            clause: "CA-11",
+            reason: Reason::InvalidClient,
+            says: "jti is missing, too long, or has unusual characters",
+            holds: |a, _, _| is_an_id(&a.jti),
+        },
     ];
 }
 
@@ -77,7 +105,8 @@ impl ClientAssertion {
 
 /// Finds out who sent `inbound`, whose parameters are `form`.
 ///
-/// RFC 6749 §2.3: one method in one request. Whoever fails learns nothing of why: an unknown client and a bad signature look the same.
+/// RFC 6749 §2.3: one method in one request. Whoever fails learns nothing of why: an unknown client and a bad signature get
+/// the same bytes.
 pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) -> Result<Arc<Client>, Rejection> {
     let failed = |clause, cause| Rejection::new(Reason::InvalidClient, clause, cause);
     let asserted = form.value("client_assertion");
@@ -93,17 +122,27 @@ pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) ->
     }
     let unreadable = malformed(Reason::InvalidClient, "CA-2");
     let token = Compact::parse(asserted.ok_or_else(|| failed("CA-13", "there is no client_assertion"))?, LONGEST)
-        .map_err(&unreadable)?;
+        .map_err(unreadable)?;
     if !token.is_of_type("client-authentication+jwt") {
         return Err(failed("CA-7", "the typ is that of another kind of token"));
     }
     let claimed = token.unverified("sub").ok_or_else(|| failed("CA-3", "there is no sub"))?;
     let client = gate.clients.client(claimed).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
+    let by = client.client_id.clone();
+    believe(gate, token, (client, form)).await.map_err(|refusal| refusal.by(&by))
+}
+
+/// Holds the assertion against the client it claims to be from.
+async fn believe(
+    gate: &Gate,
+    token: Compact<'_>,
+    (client, form): (Arc<Client>, &Form),
+) -> Result<Arc<Client>, Rejection> {
     let Method::PrivateKeyJwt = client.token_endpoint_auth_method;
-    let claims = token
-        .verify(&client.jwks, client.token_endpoint_auth_signing_alg)
-        .map_err(malformed(Reason::InvalidClient, "CA-12"))?;
-    let assertion = ClientAssertion::read(client, &claims, form.value("client_id")).map_err(unreadable)?;
+    let signed = token.verify(&client.jwks, client.token_endpoint_auth_signing_alg);
+    let claims = signed.map_err(malformed(Reason::InvalidClient, "CA-12"))?;
+    let assertion = ClientAssertion::read(client, &claims, form.value("client_id"))
+        .map_err(malformed(Reason::InvalidClient, "CA-2"))?;
     let verified = gate.hold(assertion)?;
     let ClientAssertion { client, jti, exp, .. } = verified.request();
     let id = Spent { kind: Kind::ClientAssertion, client_id: &client.client_id, jti };

@@ -40,10 +40,16 @@ pub struct Decision {
 
 impl Governed for Decision {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "CIBA-8-3", reason: Reason::UnknownDecision, holds: |d, _, _| d.auth_req_id.could_be_drawn() },
+        Rule {
+            clause: "CIBA-8-3",
+            reason: Reason::UnknownDecision,
+            says: "no auth_req_id looks like that",
+            holds: |d, _, _| d.auth_req_id.could_be_drawn(),
+        },
         Rule {
             clause: "OIDC-2-sub",
             reason: Reason::InvalidRequest,
+            says: "sub is too long or has unusual characters",
             holds: |d, _, _| match &d.verdict {
                 Verdict::Approve(approval) => is_sub(&approval.sub),
                 Verdict::Deny => true,
@@ -52,6 +58,7 @@ impl Governed for Decision {
         Rule {
             clause: "OIDC-2-acr",
             reason: Reason::InvalidRequest,
+            says: "acr is not in acr_values_supported",
             holds: |d, p, _| match &d.verdict {
                 Verdict::Approve(Approval { acr: Some(acr), .. }) => p.issuer().acr_values_supported.contains(acr),
                 Verdict::Approve(_) | Verdict::Deny => true,
@@ -60,6 +67,7 @@ impl Governed for Decision {
         Rule {
             clause: "OIDC-2-auth_time",
             reason: Reason::InvalidRequest,
+            says: "auth_time is ahead of this server's clock",
             holds: |d, p, now| match &d.verdict {
                 Verdict::Approve(approval) => approval.auth_time <= now.plus(p.rules().clock.leeway),
                 Verdict::Deny => true,

@@ -20,10 +20,16 @@ pub struct Inspection {
 
 impl Governed for Inspection {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "INTRO-2-2", reason: Reason::UnauthorizedClient, holds: |i, _, _| i.caller.may_introspect() },
+        Rule {
+            clause: "INTRO-2-2",
+            reason: Reason::UnauthorizedClient,
+            says: "the client is not a resource server",
+            holds: |i, _, _| i.caller.may_introspect(),
+        },
         Rule {
             clause: "INTRO-2-1",
             reason: Reason::InvalidRequest,
+            says: "there is no token, or it is too long",
             holds: |i, _, _| i.token.as_ref().is_some_and(|token| token.reveal().len() <= LONGEST),
         },
     ];

@@ -18,17 +18,34 @@ pub struct Redemption {
 
 impl Governed for Redemption {
     const RULES: &'static [Rule<Self>] = &[
-        Rule { clause: "CIBA-10.1-1", reason: Reason::InvalidRequest, holds: |r, _, _| !r.grant_type.is_empty() },
-        Rule { clause: "OAUTH-4", reason: Reason::UnsupportedGrantType, holds: |r, _, _| r.grant_type == CIBA_GRANT },
+        Rule {
+            clause: "CIBA-10.1-1",
+            reason: Reason::InvalidRequest,
+            says: "there is no grant_type",
+            holds: |r, _, _| !r.grant_type.is_empty(),
+        },
+        Rule {
+            clause: "OAUTH-4",
+            reason: Reason::UnsupportedGrantType,
+            says: "another grant_type",
+            holds: |r, _, _| r.grant_type == CIBA_GRANT,
+        },
         Rule {
             clause: "CIBA-4R-9",
             reason: Reason::UnauthorizedClient,
+            says: "the client is not registered for the CIBA grant",
             holds: |r, _, _| r.sender.client.has_ciba_grant(),
         },
-        Rule { clause: "CIBA-10.1-1", reason: Reason::InvalidRequest, holds: |r, _, _| r.auth_req_id.is_some() },
+        Rule {
+            clause: "CIBA-10.1-1",
+            reason: Reason::InvalidRequest,
+            says: "there is no auth_req_id",
+            holds: |r, _, _| r.auth_req_id.is_some(),
+        },
         Rule {
             clause: "CIBA-11-5",
             reason: Reason::InvalidGrant,
+            says: "no auth_req_id looks like that",
             holds: |r, _, _| r.auth_req_id.as_ref().is_some_and(Secret::could_be_drawn),
         },
     ];

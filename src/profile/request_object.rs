@@ -54,54 +54,73 @@ impl Governed for RequestObject {
         Rule {
             clause: "CIBA-7.1.1-5",
             reason: Reason::InvalidRequest,
+            says: "it holds what belongs outside of it",
             holds: |r, _, _| !OUTSIDE_ONLY.iter().any(|name| r.claims.has(name)),
         },
         Rule {
             clause: "CIBA-7.1.1-7",
             reason: Reason::InvalidRequest,
+            says: "aud does not hold the issuer",
             holds: |r, p, _| r.aud.contains(&p.issuer().issuer),
         },
-        Rule { clause: "CIBA-7.1.1-8", reason: Reason::InvalidRequest, holds: |r, _, _| r.iss == r.client.client_id },
+        Rule {
+            clause: "CIBA-7.1.1-8",
+            reason: Reason::InvalidRequest,
+            says: "iss is not the client",
+            holds: |r, _, _| r.iss == r.client.client_id,
+        },
         Rule {
             clause: "JAR-5-2",
             reason: Reason::InvalidRequest,
+            says: "client_id is not the client",
             holds: |r, _, _| r.client_id.as_ref().is_none_or(|id| *id == r.client.client_id),
         },
         Rule {
             clause: "JAR-10.8-1",
             reason: Reason::InvalidRequest,
+            says: "sub is the client, as in an assertion",
             holds: |r, _, _| r.sub.as_ref() != Some(&r.client.client_id),
         },
         Rule {
             clause: "CIBA-7.1.1-9",
             reason: Reason::InvalidRequest,
+            says: "exp is missing or has passed",
             holds: |r, _, now| r.exp.is_some_and(|exp| exp > now),
         },
         Rule {
             clause: "CIBA-7.1.1-10",
             reason: Reason::InvalidRequest,
+            says: "iat is missing, or ahead of this server's clock",
             holds: |r, p, now| r.iat.is_some() && p.allows(r.iat, now),
         },
         Rule {
             clause: "CIBA-7.1.1-11",
             reason: Reason::InvalidRequest,
+            says: "nbf is missing, or ahead of this server's clock",
             holds: |r, p, now| r.nbf.is_some() && p.allows(r.nbf, now),
         },
         Rule {
             clause: "FAPI1A-5.2.2-17",
             reason: Reason::InvalidRequest,
+            says: "nbf is too old",
             holds: |r, p, now| r.nbf.is_some_and(|nbf| now.since(nbf) <= i64::from(p.rules().request_object.oldest)),
         },
         Rule {
             clause: "FAPICIBA-5.2.2-9",
             reason: Reason::InvalidRequest,
+            says: "exp is not after nbf, or too long after it",
             holds: |r, p, _| {
                 r.exp.zip(r.nbf).is_some_and(|(exp, nbf)| {
                     (1..=i64::from(p.rules().request_object.longest_lifetime)).contains(&exp.since(nbf))
                 })
             },
         },
-        Rule { clause: "CIBA-7.1.1-12", reason: Reason::InvalidRequest, holds: |r, _, _| is_an_id(&r.jti) },
+        Rule {
+            clause: "CIBA-7.1.1-12",
+            reason: Reason::InvalidRequest,
+            says: "jti is missing, too long, or has unusual characters",
+            holds: |r, _, _| is_an_id(&r.jti),
+        },
     ];
 }
 

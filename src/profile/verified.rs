@@ -11,6 +11,8 @@ pub struct Rule<T: ?Sized> {
     pub clause: &'static str,
     /// What the caller is told when it does not hold.
     pub reason: Reason,
+    /// What is wrong when it does not hold, for the log.
+    pub says: &'static str,
     /// Whether it holds.
     pub holds: fn(&T, &Profile, Timestamp) -> bool,
 }
@@ -50,6 +52,6 @@ impl<T> Verified<T> {
 pub(super) fn conform<T: Governed>(request: T, profile: &Profile, now: Timestamp) -> Result<Verified<T>, Rejection> {
     match T::RULES.iter().find(|rule| !(rule.holds)(&request, profile, now)) {
         None => Ok(Verified(request)),
-        Some(rule) => Err(Rejection::new(rule.reason, rule.clause, "the rule does not hold")),
+        Some(rule) => Err(Rejection::new(rule.reason, rule.clause, rule.says)),
     }
 }

@@ -164,3 +164,17 @@ async fn ciba_8_2_a_prompt_that_the_bank_does_not_take_leaves_nothing_to_approve
     bank.phone.unreachable(false);
     bank.tpp().backchannel(|request| request).await.ok();
 }
+
+/// The bank is slow, the till hangs up: what was begun is finished, and there is a line about it.
+#[tokio::test]
+async fn a_caller_that_hangs_up_stops_nothing() {
+    let bank = Bank::open().await;
+    let asking = bank.phone.slow();
+    let till = bank.tpp();
+    let impatient = tokio::time::timeout(std::time::Duration::from_millis(300), till.backchannel(|request| request));
+    assert!(impatient.await.is_err());
+    asking.notify_one();
+    while bank.phone.prompts().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -11,7 +11,7 @@ fn many_faults_are_found_in_one_run() {
     deployment.edit("issuer = \"https:", "issuer = \"http:");
     deployment.edit("listen = \"127.0.0.1:9443\"", "listen = 9443");
     deployment.edit("server-rsa.key", "till.key");
-    deployment.edit("connections = 8192", "connections = 0");
+    deployment.edit("connections = 4096", "connections = 0");
     deployment.edit("[keys]\n", "[keys]\ncolour = \"red\"\n");
     deployment.edit("trust = \"../certs/dev/ca.pem\"", "trust = \"../certs/dev/nowhere.pem\"");
     deployment.expose("countersign.key", 0o640);
@@ -141,19 +141,20 @@ fn the_two_server_certificates_are_not_mixed_up() {
         deployment.edit(&format!("server-rsa.{rsa}"), &format!("server-p256.{rsa}"));
         deployment.edit(&format!("swapped.{p256}"), &format!("server-rsa.{p256}"));
     }
-    deployment.has_faults(&[("tls", "tls.p256: the key is not a P-256 key")]);
+    deployment
+        .has_faults(&[("tls.p256_key", "the key is not a P-256 key"), ("tls.rsa_key", "the key is not an RSA key")]);
 
     let deployment = Deployment::new();
     deployment.edit("server-rsa.pem", "server-p256.pem");
     deployment.edit("server-rsa.key", "server-p256.key");
-    deployment.has_faults(&[("tls", "tls.rsa: the key is not an RSA key")]);
+    deployment.has_faults(&[("tls.rsa_key", "the key is not an RSA key")]);
 }
 
 #[test]
 fn a_key_has_to_fit_its_certificate() {
     let deployment = Deployment::new();
     deployment.edit("server-p256.key", "bank.key");
-    deployment.has_faults(&[("tls", "tls.p256: the key does not fit the certificate")]);
+    deployment.has_faults(&[("tls.p256_key", "the key does not fit the certificate")]);
 
     let deployment = Deployment::new();
     deployment.edit("countersign.key", "bank.key");
