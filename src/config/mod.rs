@@ -136,7 +136,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
 fn read_server(mut section: Section<'_>, files: &Files) -> (Option<SocketAddr>, Option<SocketAddr>, Option<Profile>) {
     let listen = address(&mut section, "listen");
     let internal = address(&mut section, "internal_listen");
-    if listen.is_some() && listen == internal {
+    if listen == internal && listen.is_some_and(|address| address.port() != 0) {
         section.fault("internal_listen", "is the same as listen; the bank needs a port of its own");
     }
     let issuer = section.string("issuer").and_then(|text| {

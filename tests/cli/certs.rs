@@ -28,14 +28,20 @@ fn certs_dev_keeps_what_is_there_and_fails() {
     assert!(before.len() > 12, "{before:#?}");
     let again = countersign(&["certs", "dev", "--out", deployment.certs().to_str().expect("UTF-8")]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(err(&again).contains("exists"), "{}", err(&again));
+    assert!(err(&again).contains("there is something in it already"), "{}", err(&again));
     assert!(files(&deployment.certs()) == before, "it changed something");
 
     fs::remove_file(deployment.certs().join("ca.pem")).expect("removed");
     let halfway = countersign(&["certs", "dev", "--out", deployment.certs().to_str().expect("UTF-8")]);
     assert_eq!(halfway.status.code(), Some(1));
-    let after = files(&deployment.certs());
-    assert!(before.iter().filter(|(path, _)| !path.ends_with("ca.pem")).all(|file| after.contains(file)));
+    let rest: Vec<_> = before.into_iter().filter(|(path, _)| !path.ends_with("ca.pem")).collect();
+    assert!(files(&deployment.certs()) == rest, "half of a set is worse than none");
+    for host in ["127.0.0.1", "bad host", "https://x.example", ""] {
+        let elsewhere = deployment.certs().join("elsewhere");
+        let refused = countersign(&["certs", "dev", "--host", host, "--out", elsewhere.to_str().expect("UTF-8")]);
+        assert_eq!(refused.status.code(), Some(1), "{host}");
+        assert!(err(&refused).contains("is not a host name") && !elsewhere.exists(), "{host}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn many_faults_are_found_in_one_run() {
     deployment.has_faults(&[
         ("server.issuer", "has to start with https://"),
         ("server.listen", "has to be a string"),
-        ("tls", "tls.rsa: the key does not fit the certificate"),
+        ("tls.rsa_key", "the key does not fit the certificate"),
         ("limits.connections", "has to be a whole number from 1"),
         ("keys.colour", "is not known here"),
         ("bank.trust", "cannot be read"),

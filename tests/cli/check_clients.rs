@@ -56,7 +56,23 @@ fn a_scope_is_one_that_is_offered() {
     let deployment = Deployment::new();
     deployment.edit("[\"openid\", \"accounts\", \"payments\"]", "[\"accounts\", \"payments\"]");
     deployment.edit("scope = \"openid accounts payments\"", "scope = \"accounts payments\"");
-    deployment.has_faults(&[("server.scopes_supported", "has to have openid among them")]);
+    deployment.has_faults(&[
+        ("server.scopes_supported", "has to have openid among them"),
+        ("clients[0].scope", "has to have openid in it"),
+    ]);
+
+    let deployment = Deployment::new();
+    deployment.edit("\"payments\"]", "\"pay ments\"]");
+    deployment.edit("scope = \"openid accounts payments\"", "scope = \"openid accounts\"");
+    deployment.edit("internal_listen = \"127.0.0.1:9444\"", "internal_listen = \"127.0.0.1:9443\"");
+    deployment.edit("Corner Shop, till 7", "Corner \u{202e}Shop");
+    deployment.edit("url = \"https://localhost:9445\"", "url = \"https://user:word@localhost:9445\"");
+    deployment.has_faults(&[
+        ("server.scopes_supported", "has a space or another character"),
+        ("server.internal_listen", "is the same as listen"),
+        ("clients[0].client_name", "that a screen shows as they are"),
+        ("bank.url", "has to be https://"),
+    ]);
 }
 
 #[test]
