@@ -49,36 +49,18 @@ async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Respon
     headers.insert(INTERACTION, HeaderValue::from_str(&interaction).expect("a UUID is ASCII"));
     let status = response.status().as_u16();
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    match refused {
-        None => tracing::info!(method, route, status, micros, interaction, client = who.0.get(), "request"),
-        Some(Rejection { reason, clause, cause, client }) if status >= 500 => {
-            tracing::error!(
-                method,
-                route,
-                status,
-                micros,
-                interaction,
-                client,
-                error = reason.error(),
-                clause,
-                cause,
-                "request"
-            );
-        }
-        Some(Rejection { reason, clause, cause, client }) => {
-            tracing::info!(
-                method,
-                route,
-                status,
-                micros,
-                interaction,
-                client,
-                error = reason.error(),
-                clause,
-                cause,
-                "request"
-            );
-        }
+    let error = refused.as_ref().map(|refused| refused.reason.error());
+    let (clause, cause) = refused.as_ref().map(|refused| (refused.clause, refused.cause)).unzip();
+    let client = refused.as_ref().and_then(|refused| refused.client.as_ref()).or(who.0.get());
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(method, route, status, micros, interaction, client, error, clause, cause, "request")
+        };
+    }
+    if status >= 500 {
+        line!(error);
+    } else {
+        line!(info);
     }
     response
 }

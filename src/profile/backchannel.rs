@@ -107,6 +107,10 @@ impl Governed for Backchannel {
             holds: |r, _, _| !r.user_code,
         },
     ];
+
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.client.client_id)
+    }
 }
 
 impl Request for Backchannel {
@@ -118,10 +122,6 @@ impl Request for Backchannel {
         let object = request_object::open(gate, &client, &form).await.map_err(|refusal| refusal.by(&by))?;
         Self::parse(client, object.claims())
             .map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))
-    }
-
-    fn client_id(&self) -> Option<&str> {
-        Some(&self.client.client_id)
     }
 }
 

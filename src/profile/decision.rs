@@ -96,10 +96,6 @@ impl Request for Decision {
         let (auth_req_id, verdict) = parse(&claims, now).map_err(unreadable)?;
         Ok(Self { auth_req_id, verdict })
     }
-
-    fn client_id(&self) -> Option<&str> {
-        None
-    }
 }
 
 /// What a handler may rely on: these exist on a verified request alone.

@@ -58,9 +58,6 @@ pub enum Kind {
 pub trait Request: Governed + Send {
     /// Authenticates and parses `inbound`. What comes back is typed, and not verified yet.
     fn read(gate: &Gate, inbound: Inbound) -> impl Future<Output = Result<Self, Rejection>> + Send;
-
-    /// Who sent it, for the log.
-    fn client_id(&self) -> Option<&str>;
 }
 
 /// Everything a request is held against.

@@ -33,6 +33,10 @@ impl Governed for Inspection {
             holds: |i, _, _| i.token.as_ref().is_some_and(|token| token.reveal().len() <= LONGEST),
         },
     ];
+
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.caller.client_id)
+    }
 }
 
 impl Request for Inspection {
@@ -40,10 +44,6 @@ impl Request for Inspection {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "INTRO-2-1"))?;
         let caller = client_auth::authenticate(gate, &inbound, &form).await?;
         Ok(Self { caller, token: form.value("token").map(|token| Secret::new(token.to_owned())) })
-    }
-
-    fn client_id(&self) -> Option<&str> {
-        Some(&self.caller.client_id)
     }
 }
 

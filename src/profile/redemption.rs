@@ -49,6 +49,10 @@ impl Governed for Redemption {
             holds: |r, _, _| r.auth_req_id.as_ref().is_some_and(Secret::could_be_drawn),
         },
     ];
+
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.sender.client.client_id)
+    }
 }
 
 impl Request for Redemption {
@@ -63,10 +67,6 @@ impl Request for Redemption {
             grant_type: form.value("grant_type").unwrap_or_default().to_owned(),
             auth_req_id: form.value("auth_req_id").map(|id| Secret::new(id.to_owned())),
         })
-    }
-
-    fn client_id(&self) -> Option<&str> {
-        Some(&self.sender.client.client_id)
     }
 }
 

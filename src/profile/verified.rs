@@ -3,7 +3,6 @@
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::profile::Profile;
-use crate::profile::gate::Request;
 
 /// One clause of a spec: its id, the refusal for breaking it, and a pure predicate that says whether it holds.
 pub struct Rule<T: ?Sized> {
@@ -21,6 +20,11 @@ pub struct Rule<T: ?Sized> {
 pub trait Governed: Sized + 'static {
     /// The clauses.
     const RULES: &'static [Rule<Self>];
+
+    /// The client that sent it, where there is one, for the log.
+    fn client_id(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A request for which every rule held.
@@ -34,10 +38,10 @@ impl<T> Verified<T> {
         &self.0
     }
 
-    /// Who sent it, as far as it is a client, for the log.
+    /// The client that sent it, where there is one, for the log.
     pub fn client_id(&self) -> Option<&str>
     where
-        T: Request,
+        T: Governed,
     {
         self.0.client_id()
     }
