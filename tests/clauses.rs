@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign::profile::assertion::ClientAssertion;
 use countersign::profile::backchannel::Backchannel;
-use countersign::profile::client_auth::ClientAssertion;
 use countersign::profile::decision::Decision;
 use countersign::profile::inspection::Inspection;
 use countersign::profile::redemption::Redemption;

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::endpoint::Server;
 use crate::http::routes::{Side, router};
 use crate::http::serve::{self, Listener};
+use crate::http::tls::Gaze;
 use crate::secret;
 use crate::telemetry;
 
@@ -93,7 +94,9 @@ pub async fn both(
     (config, stopped): (&Config, watch::Receiver<bool>),
 ) {
     let on = |tcp, side| {
-        let listener = Listener { tcp, tls: config.tls.clone(), router: router(side, server), limits: config.limits };
+        let gaze = Gaze { authorities: config.authorities.clone(), clock: server.clock() };
+        let listener =
+            Listener { tcp, tls: config.tls.clone(), gaze, router: router(side, server), limits: config.limits };
         serve::run(listener, stopped.clone())
     };
     tokio::join!(on(public, Side::Public), on(internal, Side::Internal));

@@ -1,4 +1,4 @@
-//! `[[clients]]` and `[[resource_servers]]`: who is registered (RFC 7591 §2, CIBA §4). The names are those of the registration specs.
+//! `[[clients]]` and `[[resource_servers]]`: who is registered (RFC 7591 §2, CIBA §4, RFC 8705 §2.1.2). The names are those of the registration specs.
 
 use std::collections::HashSet;
 
@@ -7,31 +7,37 @@ use crate::config::reader::Section;
 use crate::jose::alg::Alg;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::Keyring;
-use crate::profile::client::{Client, Role};
+use crate::profile::client::{Authentication, Client, Role};
 use crate::profile::plain::is_plain;
+use crate::profile::subject::{Subject, distinguished_name};
 use crate::profile::{DeliveryMode, Method, Profile};
 
 /// What the entries are held against, as far as it could be read itself.
-type Against<'a> = (Option<&'a Profile>, Option<&'a Keyring>);
+pub(super) struct Against<'a> {
+    pub(super) profile: Option<&'a Profile>,
+    pub(super) keyring: Option<&'a Keyring>,
+    /// Whether anyone vouches for clients' certificates.
+    pub(super) authorities: bool,
+    pub(super) files: &'a Files,
+}
 
 /// Reads both lists; entries with a fault are left out, their faults noted.
 pub(super) fn read(
     (clients, resource_servers): (Vec<Section<'_>>, Vec<Section<'_>>),
-    against: Against<'_>,
-    files: &Files,
+    against: &Against<'_>,
 ) -> Vec<Client> {
     let mut taken = HashSet::new();
     let mut read = Vec::new();
     for (entries, ciba) in [(clients, true), (resource_servers, false)] {
         for mut section in entries {
             let role =
-                if ciba { ciba_role(&mut section, against) } else { resource_server_role(&mut section, against.0) };
+                if ciba { ciba_role(&mut section, against) } else { resource_server_role(&mut section, against) };
             if let Some(id) = section.peek("client_id")
                 && !taken.insert(id.to_owned())
             {
                 section.fault("client_id", "is taken by another entry");
             }
-            let client = client(&mut section, role, (against.0, files));
+            let client = client(&mut section, role, against);
             section.end();
             read.extend(client);
         }
@@ -39,11 +45,7 @@ pub(super) fn read(
     read
 }
 
-fn client(
-    section: &mut Section<'_>,
-    role: Option<Role>,
-    (profile, files): (Option<&Profile>, &Files),
-) -> Option<Client> {
+fn client(section: &mut Section<'_>, role: Option<Role>, against: &Against<'_>) -> Option<Client> {
     let client_id = section.string("client_id");
     if client_id.as_ref().is_some_and(|id| id.len() > 256 || !id.bytes().all(|byte| byte.is_ascii_graphic())) {
         section.fault("client_id", "has to be 1 to 256 visible ASCII characters");
@@ -53,33 +55,87 @@ fn client(
         section
             .fault("client_name", "has to be at most 128 characters that a screen shows as they are, without a link");
     }
-    let offered = profile.map_or(&[Method::PrivateKeyJwt][..], Profile::methods);
-    let methods: Vec<(&str, Method)> = offered.iter().map(|method| (method.name(), *method)).collect();
-    let method = section.choice("token_endpoint_auth_method", &methods);
-    let alg = alg(section, "token_endpoint_auth_signing_alg", profile);
-    let jwks = section.string("jwks").and_then(|path| files.key_set(section, "jwks", &path));
-    if let Some(jwks) = &jwks {
-        let request_alg = role.as_ref().and_then(|role| match role {
-            Role::Ciba { backchannel_authentication_request_signing_alg: alg, .. } => Some(*alg),
-            Role::ResourceServer { .. } => None,
-        });
-        needs_key(section, jwks, ("token_endpoint_auth_signing_alg", alg));
-        needs_key(section, jwks, ("backchannel_authentication_request_signing_alg", request_alg));
+    let jwks = section.string("jwks").and_then(|path| against.files.key_set(section, "jwks", &path));
+    let authentication = authentication(section, jwks.as_ref(), against);
+    if let (Some(jwks), Some(Role::Ciba { backchannel_authentication_request_signing_alg: alg, .. })) = (&jwks, &role) {
+        needs_key(section, jwks, ("backchannel_authentication_request_signing_alg", *alg));
     }
     Some(Client {
         client_id: client_id?,
         client_name: client_name?,
         jwks: jwks?,
-        token_endpoint_auth_method: method?,
-        token_endpoint_auth_signing_alg: alg?,
+        authentication: authentication?,
         role: role?,
     })
 }
 
-fn ciba_role(section: &mut Section<'_>, (profile, keyring): Against<'_>) -> Option<Role> {
-    let request_alg = alg(section, "backchannel_authentication_request_signing_alg", profile);
-    let id_token_alg = alg(section, "id_token_signed_response_alg", profile);
-    if let (Some(alg), Some(keyring)) = (id_token_alg, keyring)
+/// `token_endpoint_auth_method`, and the members that go with it.
+fn authentication(section: &mut Section<'_>, jwks: Option<&KeySet>, against: &Against<'_>) -> Option<Authentication> {
+    let offered = against.profile.map_or(&Method::ALL[..], Profile::methods);
+    let methods: Vec<(&str, Method)> = offered.iter().map(|method| (method.name(), *method)).collect();
+    let Some(method) = section.choice("token_endpoint_auth_method", &methods) else {
+        section.skip(&["token_endpoint_auth_signing_alg"]);
+        section.skip(&SUBJECTS);
+        return None;
+    };
+    match method {
+        Method::PrivateKeyJwt => {
+            let alg = alg(section, "token_endpoint_auth_signing_alg", against.profile)?;
+            if let Some(jwks) = jwks {
+                needs_key(section, jwks, ("token_endpoint_auth_signing_alg", alg));
+            }
+            Some(Authentication::PrivateKeyJwt(alg))
+        }
+        Method::TlsClientAuth => {
+            if !against.authorities {
+                section.fault(
+                    "token_endpoint_auth_method",
+                    "tls_client_auth needs a [client_certificates] section that says who vouches",
+                );
+            }
+            subject(section).map(Authentication::TlsClientAuth)
+        }
+        Method::SelfSignedTlsClientAuth => {
+            if jwks.is_some_and(|jwks| !jwks.has_certificates()) {
+                section
+                    .fault("jwks", "has no x5c, where self_signed_tls_client_auth looks for the client's certificates");
+            }
+            Some(Authentication::SelfSignedTlsClientAuth)
+        }
+    }
+}
+
+const SUBJECTS: [&str; 5] = [
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+];
+
+/// RFC 8705 §2.1.2: exactly one of the five.
+fn subject(section: &mut Section<'_>) -> Option<Subject> {
+    let given: Vec<&str> = SUBJECTS.into_iter().filter(|key| section.peek(key).is_some()).collect();
+    let [key] = given[..] else {
+        section.fault("", &format!("needs exactly one of {}", SUBJECTS.join(", ")));
+        section.skip(&SUBJECTS);
+        return None;
+    };
+    let text = section.string(key)?;
+    let read = match key {
+        "tls_client_auth_subject_dn" => distinguished_name(&text).map(Subject::Dn),
+        "tls_client_auth_san_ip" => text.parse().map(Subject::Ip).map_err(|_| "is not an IP address"),
+        "tls_client_auth_san_dns" => Ok(Subject::Dns(text)),
+        "tls_client_auth_san_uri" => Ok(Subject::Uri(text)),
+        _ => Ok(Subject::Email(text)),
+    };
+    read.map_err(|why| section.fault(key, why)).ok()
+}
+
+fn ciba_role(section: &mut Section<'_>, against: &Against<'_>) -> Option<Role> {
+    let request_alg = alg(section, "backchannel_authentication_request_signing_alg", against.profile);
+    let id_token_alg = alg(section, "id_token_signed_response_alg", against.profile);
+    if let (Some(alg), Some(keyring)) = (id_token_alg, against.keyring)
         && keyring.key(alg).is_none()
     {
         section.fault(
@@ -87,10 +143,10 @@ fn ciba_role(section: &mut Section<'_>, (profile, keyring): Against<'_>) -> Opti
             &format!("there is no signing key for {} in keys.folder", alg.name()),
         );
     }
-    let offered = profile.map_or(&[DeliveryMode::Poll][..], Profile::delivery_modes);
+    let offered = against.profile.map_or(&[DeliveryMode::Poll][..], Profile::delivery_modes);
     let modes: Vec<(&str, DeliveryMode)> = offered.iter().map(|mode| (mode.name(), *mode)).collect();
     let mode = section.choice("backchannel_token_delivery_mode", &modes);
-    let scope = scope(section, profile);
+    let scope = scope(section, against.profile);
     if scope.as_ref().is_some_and(|scope| !scope.iter().any(|scope| scope == "openid")) {
         section.fault("scope", "has to have openid in it, as every CIBA request has to (CIBA 7.1)");
     }
@@ -102,8 +158,8 @@ fn ciba_role(section: &mut Section<'_>, (profile, keyring): Against<'_>) -> Opti
     })
 }
 
-fn resource_server_role(section: &mut Section<'_>, profile: Option<&Profile>) -> Option<Role> {
-    Some(Role::ResourceServer { scope: scope(section, profile)? })
+fn resource_server_role(section: &mut Section<'_>, against: &Against<'_>) -> Option<Role> {
+    Some(Role::ResourceServer { scope: scope(section, against.profile)? })
 }
 
 fn alg(section: &mut Section<'_>, key: &str, profile: Option<&Profile>) -> Option<Alg> {
@@ -127,8 +183,8 @@ fn supports(profile: &Profile, scope: &str) -> bool {
     supported.is_empty() || supported.iter().any(|supported| supported == scope)
 }
 
-fn needs_key(section: &Section<'_>, jwks: &KeySet, (member, alg): (&str, Option<Alg>)) {
-    if let Some(alg) = alg.filter(|alg| !jwks.serves(*alg)) {
+fn needs_key(section: &Section<'_>, jwks: &KeySet, (member, alg): (&str, Alg)) {
+    if !jwks.serves(alg) {
         section.fault("jwks", &format!("has no key for {}, which {member} names", alg.name()));
     }
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::config::reader::Section;
 use crate::http::tls::Chain;
@@ -45,6 +46,33 @@ impl Files {
                 None
             }
         }
+    }
+
+    /// A PEM file of certificate authorities.
+    pub(super) fn authorities(&self, section: &Section<'_>, key: &str, path: &str) -> Option<RootCertStore> {
+        let mut store = RootCertStore::empty();
+        let (_, refused) = store.add_parsable_certificates(self.certificates(section, key, path)?);
+        if refused > 0 || store.is_empty() {
+            section.fault(key, &format!("{path} has a certificate that cannot be an authority"));
+            return None;
+        }
+        Some(store)
+    }
+
+    /// A PEM file of certificate revocation lists.
+    pub(super) fn crls(
+        &self,
+        section: &Section<'_>,
+        key: &str,
+        path: &str,
+    ) -> Option<Vec<CertificateRevocationListDer<'static>>> {
+        let text = self.text(section, key, path)?;
+        let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(text.as_bytes()).collect();
+        let found = found.ok().filter(|found| !found.is_empty());
+        if found.is_none() {
+            section.fault(key, &format!("{path} has no CRL in PEM"));
+        }
+        found
     }
 
     /// The certificate chain at one key and the private key at another.

@@ -9,17 +9,17 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
 use crate::clock::Clock;
+use crate::config::clients::Against;
 use crate::config::files::Files;
 use crate::config::reader::{Fault, Faults, Section};
 use crate::endpoint::{Parts, Server};
 use crate::http::serve::Limits;
-use crate::http::tls::{self, Certificates};
+use crate::http::tls::{self, Authorities, Certificates};
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
 use crate::outbound::webhook::Webhook;
@@ -50,6 +50,8 @@ pub struct Config {
     pub internal_listen: SocketAddr,
     /// The TLS of both.
     pub tls: Arc<rustls::ServerConfig>,
+    /// Who vouches for clients' certificates.
+    pub authorities: Option<Authorities>,
     /// The limits of both.
     pub limits: Limits,
     /// What is logged, and how.
@@ -103,6 +105,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let mode = root.choice("mode", &[("development", Mode::Development), ("production", Mode::Production)]);
     let server = root.section("server").map(|section| read_server(section, files));
     let tls = root.section("tls").and_then(|section| read_tls(section, files));
+    let authorities = root.optional_section("client_certificates").and_then(|section| read_authorities(section, files));
     let limits = read_limits(root.optional_section("limits"));
     let keyring = root.section("keys").and_then(|section| read_keys(section, files));
     let bank = root.section("bank").map(|section| read_bank(section, files));
@@ -116,12 +119,15 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         root.fault("keys.folder", "has no key for any algorithm of the profile");
     }
     root.end();
-    let clients = clients::read(entries, (profile.as_ref(), keyring.as_ref()), files);
+    let (rules, ring) = (profile.as_ref(), keyring.as_ref());
+    let against = Against { profile: rules, keyring: ring, authorities: authorities.is_some(), files };
+    let clients = clients::read(entries, &against);
     let (authenticator, bank) = bank?;
     Some(Config {
         listen: listen?,
         internal_listen: internal_listen?,
         tls: tls?,
+        authorities,
         limits,
         log: log?,
         profile: Arc::new(profile?),
@@ -189,6 +195,18 @@ fn read_tls(mut section: Section<'_>, files: &Files) -> Option<Arc<rustls::Serve
     config
 }
 
+fn read_authorities(mut section: Section<'_>, files: &Files) -> Option<Authorities> {
+    let roots = section.string("authorities").and_then(|path| files.authorities(&section, "authorities", &path));
+    let mut crls = Vec::new();
+    for path in section.optional_strings("crls").unwrap_or_default() {
+        crls.extend(files.crls(&section, "crls", &path).unwrap_or_default());
+    }
+    let built = roots.map(|roots| Authorities::new(roots, crls));
+    let authorities = built.and_then(|built| built.map_err(|why| section.fault("", &why.to_string())).ok());
+    section.end();
+    authorities
+}
+
 fn read_limits(section: Option<Section<'_>>) -> Limits {
     let mut limits = Limits::default();
     if let Some(mut section) = section {
@@ -227,15 +245,7 @@ fn read_bank(mut section: Section<'_>, files: &Files) -> (Option<Webhook>, Vec<D
         }
         fine
     });
-    let trust =
-        section.string("trust").and_then(|path| files.certificates(&section, "trust", &path)).map(|authorities| {
-            let mut store = RootCertStore::empty();
-            let (_, refused) = store.add_parsable_certificates(authorities);
-            if refused > 0 || store.is_empty() {
-                section.fault("trust", "has a certificate that cannot be an authority");
-            }
-            store
-        });
+    let trust = section.string("trust").and_then(|path| files.authorities(&section, "trust", &path));
     let identity = files.identity(&mut section, "certificate", "key");
     let outbound = trust.zip(identity).and_then(|(trust, certificate)| {
         let built = Outbound::new(Identity { trust, certificate });

@@ -86,9 +86,19 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Leaves `keys` unread, where a fault elsewhere makes them meaningless.
+    pub fn skip(&mut self, keys: &[&str]) {
+        self.table.retain(|key, _| !keys.contains(&key));
+    }
+
     /// A string, left where it is.
     pub fn peek(&self, key: &str) -> Option<&str> {
         self.table.get(key).and_then(Value::as_str)
+    }
+
+    /// A string that may be there.
+    pub fn optional_string(&mut self, key: &str) -> Option<String> {
+        if self.table.contains_key(key) { self.string(key) } else { None }
     }
 
     /// A list of strings that has to be there and not be empty.

@@ -22,6 +22,7 @@ pub async fn metadata(State(server): State<Arc<Server>>) -> Json<Metadata> {
     let id_token_algs = profile.algorithms().iter().copied().filter(|alg| server.keyring.key(*alg).is_some());
     Json(Metadata {
         issuer: issuer.issuer,
+        authorization_endpoint: issuer.authorization_endpoint,
         backchannel_authentication_endpoint: issuer.backchannel_authentication_endpoint,
         token_endpoint: issuer.token_endpoint,
         introspection_endpoint: issuer.introspection_endpoint,

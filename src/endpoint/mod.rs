@@ -1,5 +1,6 @@
 //! What happens to a verified request: one file for each endpoint, and the [`Server`] they share.
 
+pub mod authorization;
 pub mod backchannel;
 pub mod decision;
 pub mod discovery;
@@ -53,6 +54,11 @@ impl Server {
     /// Where this server's unguessable bytes come from.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
+    }
+
+    /// The clock it goes by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

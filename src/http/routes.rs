@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::endpoint::{Server, backchannel, decision, discovery, introspect, token};
+use crate::endpoint::{Server, authorization, backchannel, decision, discovery, introspect, token};
 use crate::error::{Reason, Rejection};
 use crate::http::{framing, line};
 use crate::profile::issuer::path;
@@ -23,16 +23,27 @@ pub enum Side {
     Internal,
 }
 
+/// Whom a route answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Whoever asks.
+    Anyone,
+    /// Those whose request the gate has verified.
+    Verified,
+    /// Nobody: every call gets the same error.
+    Nobody,
+}
+
 /// One route.
 pub struct Route {
     /// On which listener.
     pub side: Side,
-    /// The only method it answers.
+    /// The only method it answers, unless it answers nobody.
     pub method: &'static str,
     /// Where.
     pub path: &'static str,
-    /// Whether it answers anyone. The others answer verified requests alone.
-    pub open: bool,
+    /// Whom it answers.
+    pub answers: Answers,
     serves: fn() -> MethodRouter<Arc<Server>>,
 }
 
@@ -42,37 +53,56 @@ pub const ROUTES: &[Route] = &[
         side: Side::Public,
         method: "GET",
         path: path::OPENID_CONFIGURATION,
-        open: true,
+        answers: Answers::Anyone,
         serves: || get(discovery::metadata),
     },
     Route {
         side: Side::Public,
         method: "GET",
         path: path::OAUTH_METADATA,
-        open: true,
+        answers: Answers::Anyone,
         serves: || get(discovery::metadata),
     },
-    Route { side: Side::Public, method: "GET", path: path::JWKS, open: true, serves: || get(discovery::jwks) },
+    Route {
+        side: Side::Public,
+        method: "GET",
+        path: path::JWKS,
+        answers: Answers::Anyone,
+        serves: || get(discovery::jwks),
+    },
+    Route {
+        side: Side::Public,
+        method: "GET",
+        path: path::AUTHORIZATION,
+        answers: Answers::Nobody,
+        serves: || any(authorization::refuse),
+    },
     Route {
         side: Side::Public,
         method: "POST",
         path: path::BACKCHANNEL,
-        open: false,
+        answers: Answers::Verified,
         serves: || post(backchannel::handle),
     },
-    Route { side: Side::Public, method: "POST", path: path::TOKEN, open: false, serves: || post(token::handle) },
+    Route {
+        side: Side::Public,
+        method: "POST",
+        path: path::TOKEN,
+        answers: Answers::Verified,
+        serves: || post(token::handle),
+    },
     Route {
         side: Side::Public,
         method: "POST",
         path: path::INTROSPECTION,
-        open: false,
+        answers: Answers::Verified,
         serves: || post(introspect::handle),
     },
     Route {
         side: Side::Internal,
         method: "POST",
         path: path::DECISION,
-        open: false,
+        answers: Answers::Verified,
         serves: || post(decision::handle),
     },
 ];
@@ -82,7 +112,7 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
     ROUTES
         .iter()
         .filter(|route| route.side == side)
-        .fold(Router::new(), |router, route| router.route(route.path, cached((route.serves)(), route.open)))
+        .fold(Router::new(), |router, route| router.route(route.path, cached((route.serves)(), route.answers)))
         .fallback(|| async { Rejection::new(Reason::NotFound, "HTTP", "no such route") })
         .method_not_allowed_fallback(|| async {
             Rejection::new(Reason::MethodNotAllowed, "CIBA-7.1-1", "another method")
@@ -94,12 +124,12 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
 }
 
 /// What anyone may read may be kept for five minutes; nothing else is kept at all (RFC 6749 §5.1).
-fn cached(route: MethodRouter<Arc<Server>>, open: bool) -> MethodRouter<Arc<Server>> {
+fn cached(route: MethodRouter<Arc<Server>>, answers: Answers) -> MethodRouter<Arc<Server>> {
     let keep = |mut response: Response| async {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         response
     };
-    if open { route.layer(map_response(keep)) } else { route }
+    if answers == Answers::Anyone { route.layer(map_response(keep)) } else { route }
 }
 
 fn panicked() -> Response {

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::http::extract::BodyDeadline;
-use crate::http::tls;
+use crate::http::tls::Gaze;
 
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
@@ -64,6 +64,8 @@ pub struct Listener {
     pub tcp: TcpListener,
     /// Its TLS.
     pub tls: Arc<ServerConfig>,
+    /// How it looks at the certificates of those who come.
+    pub gaze: Gaze,
     /// Its routes.
     pub router: Router,
     /// Its limits.
@@ -72,7 +74,7 @@ pub struct Listener {
 
 /// Serves until `shutdown` says true (or its sender is gone), then drains.
 pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
-    let Listener { tcp, tls, router, limits } = listener;
+    let Listener { tcp, tls, gaze, router, limits } = listener;
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
     let (acceptor, graceful) = (TlsAcceptor::from(tls), GracefulShutdown::new());
     loop {
@@ -93,9 +95,9 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
             }
         };
         let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else { continue };
-        let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+        let (acceptor, gaze, router, watcher) = (acceptor.clone(), gaze.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
-            connection(acceptor, stream, (router, limits, watcher)).await;
+            connection((acceptor, gaze), stream, (router, limits, watcher)).await;
             drop((permit, place));
         });
     }
@@ -106,7 +108,11 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
 }
 
 /// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate is read once and travels with each request.
-async fn connection(acceptor: TlsAcceptor, stream: TcpStream, (router, limits, watcher): (Router, Limits, Watcher)) {
+async fn connection(
+    (acceptor, gaze): (TlsAcceptor, Gaze),
+    stream: TcpStream,
+    (router, limits, watcher): (Router, Limits, Watcher),
+) {
     stream.set_nodelay(true).ok();
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.body));
@@ -115,7 +121,7 @@ async fn connection(acceptor: TlsAcceptor, stream: TcpStream, (router, limits, w
         Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
         Err(_) => return tracing::debug!("the TLS handshake took too long"),
     };
-    let peer = tls::peer(stream.get_ref().1.peer_certificates());
+    let peer = gaze.peer(stream.get_ref().1.peer_certificates());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         if let Some(peer) = &peer {
             request.extensions_mut().insert(peer.clone());

@@ -1,20 +1,24 @@
 //! TLS: versions, suites, two server certificates, and a client certificate that is asked for and never judged here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::DistinguishedName;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
+use rustls::{CipherSuite, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::RelativeDistinguishedName;
 
+use crate::clock::{Clock, Timestamp};
 use crate::outbound::{Failed, VERSIONS, provider};
 use crate::secret::Digest;
-use crate::wire::inbound::PeerCertificate;
+use crate::wire::inbound::{AltName, PeerCertificate, Rdn};
 
 const LARGEST_CERTIFICATE: usize = 16 * 1024;
 const LONGEST_CHAIN: usize = 4;
@@ -90,16 +94,80 @@ pub fn config(certificates: Certificates) -> Result<Arc<ServerConfig>, Failed> {
     Ok(Arc::new(config))
 }
 
-/// What the application gets to see of the certificate whose key the peer just proved. A certificate that cannot be read counts as none.
-pub fn peer(chain: Option<&[CertificateDer<'_>]>) -> Option<PeerCertificate> {
-    let leaf = chain?.first()?;
+/// Who vouches for clients' certificates (RFC 8705 §2.1): authorities, and what they have revoked.
+#[derive(Clone, Debug)]
+pub struct Authorities(Arc<dyn ClientCertVerifier>);
+
+impl Authorities {
+    /// Trusts `roots`. With any `crls`, a certificate whose revocation cannot be told from them is not trusted.
+    ///
+    /// # Errors
+    /// There is no root, or a CRL cannot be read.
+    pub fn new(roots: RootCertStore, crls: Vec<CertificateRevocationListDer<'static>>) -> Result<Self, Failed> {
+        let built = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).with_crls(crls).build();
+        built.map(Self).map_err(|_| Failed("the authorities or their CRLs cannot be used"))
+    }
+
+    /// Chain, extended key usage, validity and revocation, at `now`.
+    fn vouch_for(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], now: Timestamp) -> bool {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0)));
+        self.0.verify_client_cert(leaf, intermediates, now).is_ok()
+    }
+}
+
+/// How a listener looks at certificates: who vouches for them, by which clock.
+#[derive(Clone)]
+pub struct Gaze {
+    /// Who vouches; without any, nobody is trusted by name.
+    pub authorities: Option<Authorities>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Gaze {
+    /// What the application gets to see of the certificate whose key the peer just proved. One that cannot be read counts as none.
+    pub(super) fn peer(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<PeerCertificate> {
+        let (leaf, intermediates) = chain?.split_first()?;
+        let trusted = self
+            .authorities
+            .as_ref()
+            .is_some_and(|authorities| authorities.vouch_for(leaf, intermediates, self.clock.now()));
+        read(leaf, trusted)
+    }
+}
+
+fn read(leaf: &CertificateDer<'_>, trusted: bool) -> Option<PeerCertificate> {
     let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
     let validity = parsed.validity();
+    let rdn = |rdn: &RelativeDistinguishedName<'_>| {
+        rdn.iter()
+            .map(|attribute| Some((attribute.attr_type().to_id_string(), attribute.as_str().ok()?.to_owned())))
+            .collect::<Option<Rdn>>()
+    };
     Some(PeerCertificate {
         thumbprint: Digest::of(leaf),
         not_before: validity.not_before.timestamp(),
         not_after: validity.not_after.timestamp(),
+        trusted,
+        subject: parsed.subject().iter().map(rdn).collect::<Option<_>>().unwrap_or_default(),
+        alt_names: alt_names(&parsed),
     })
+}
+
+fn alt_names(certificate: &X509Certificate<'_>) -> Vec<AltName> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(AltName::Dns((*name).to_owned())),
+        GeneralName::URI(uri) => Some(AltName::Uri((*uri).to_owned())),
+        GeneralName::RFC822Name(email) => Some(AltName::Email((*email).to_owned())),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| AltName::Ip(bytes.into())),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| AltName::Ip(bytes.into())),
+            _ => None,
+        },
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(name).collect()
 }
 
 /// Asks for a client certificate, requires none, names no authority, and takes any whose key is proven: whether it is the right one is for the

@@ -13,6 +13,7 @@ use josekit::jws::{JwsAlgorithm, JwsVerifier};
 use serde_json::Value;
 
 use crate::jose::alg::Alg;
+use crate::secret::Digest;
 use crate::wire::json;
 
 const MOST_KEYS: usize = 20;
@@ -87,9 +88,12 @@ impl JwsVerifier for PublicKey {
     }
 }
 
-/// The keys of one client.
+/// The keys of one client, and the certificates that it may show.
 #[derive(Clone, Debug)]
-pub struct KeySet(Vec<PublicKey>);
+pub struct KeySet {
+    keys: Vec<PublicKey>,
+    certificates: Vec<Digest>,
+}
 
 impl KeySet {
     /// Reads a JWK Set (RFC 7517 §5). Keys for encryption are left out, as RFC 7517 §4.2 lets them stand beside the others.
@@ -107,26 +111,45 @@ impl KeySet {
         if entries.len() > MOST_KEYS {
             return Err(Unusable("the key set has more than 20 keys"));
         }
-        let mut keys = Vec::new();
+        let (mut keys, mut certificates) = (Vec::new(), Vec::new());
         for entry in entries {
             let Value::Object(members) = entry else {
                 return Err(Unusable("an entry of the key set is not an object"));
             };
             let jwk = Jwk::from_map(members).map_err(|_| Unusable("an entry of the key set is not a JWK"))?;
+            let chain = jwk
+                .parameter("x5c")
+                .map(|_| jwk.x509_certificate_chain().ok_or(Unusable("an x5c is not a list of certificates")))
+                .transpose()?;
+            certificates.extend(chain.iter().filter_map(|chain| chain.first()).map(|leaf| Digest::of(leaf)));
             if jwk.key_use() != Some("enc") {
                 keys.push(PublicKey::read(&jwk)?);
             }
         }
-        if keys.is_empty() { Err(Unusable("the key set has no signature key")) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            Err(Unusable("the key set has no signature key"))
+        } else {
+            Ok(Self { keys, certificates })
+        }
     }
 
     /// The keys that may have made a signature of `alg` under `kid`. FAPI 1.0 part 2 §8.11: where kids repeat, filter by what else is known
     /// and try what is left. Without a `kid`, any key of that algorithm.
     pub fn candidates<'a>(&'a self, alg: Alg, kid: Option<&'a str>) -> impl Iterator<Item = &'a dyn JwsVerifier> {
-        self.0
+        self.keys
             .iter()
             .filter(move |key| key.alg == alg && (kid.is_none() || kid == key.kid.as_deref()))
             .map(|key| key as &dyn JwsVerifier)
+    }
+
+    /// Whether the certificate of that thumbprint heads an `x5c` of the set (RFC 8705 §2.2).
+    pub fn has_certificate(&self, thumbprint: &Digest) -> bool {
+        self.certificates.contains(thumbprint)
+    }
+
+    /// Whether there is any such certificate.
+    pub const fn has_certificates(&self) -> bool {
+        !self.certificates.is_empty()
     }
 
     /// Whether a key of `alg` is in the set.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::jose::alg::Alg;
 use crate::jose::jwk::KeySet;
+use crate::profile::subject::Subject;
 use crate::profile::{DeliveryMode, Method};
 
 /// The CIBA grant (CIBA §4).
@@ -16,14 +17,34 @@ pub struct Client {
     pub client_id: String,
     /// `client_name`: how the person on the phone knows it.
     pub client_name: String,
-    /// `jwks`: the keys it signs with.
+    /// `jwks`: the keys it signs with, and the certificates it may show.
     pub jwks: KeySet,
-    /// `token_endpoint_auth_method`.
-    pub token_endpoint_auth_method: Method,
-    /// `token_endpoint_auth_signing_alg`.
-    pub token_endpoint_auth_signing_alg: Alg,
+    /// How it says who it is.
+    pub authentication: Authentication,
     /// What it may do.
     pub role: Role,
+}
+
+/// The one way in which a client authenticates: `token_endpoint_auth_method`, and what it is held against.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// By an assertion under `token_endpoint_auth_signing_alg`.
+    PrivateKeyJwt(Alg),
+    /// RFC 8705 §2.1: by a certificate that a configured authority vouches for, for this subject.
+    TlsClientAuth(Subject),
+    /// RFC 8705 §2.2: by one of the certificates in its `jwks`.
+    SelfSignedTlsClientAuth,
+}
+
+impl Authentication {
+    /// The method, by which a profile allows or refuses it.
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::PrivateKeyJwt(_) => Method::PrivateKeyJwt,
+            Self::TlsClientAuth(_) => Method::TlsClientAuth,
+            Self::SelfSignedTlsClientAuth => Method::SelfSignedTlsClientAuth,
+        }
+    }
 }
 
 /// What a client is registered for.

@@ -1,160 +1,60 @@
-//! Client authentication by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3, CIBA §7.1). Every failure is `invalid_client`, except for two
-//! methods at once (RFC 6749 §5.2: `invalid_request`).
+//! Client authentication: one method in one request, the one the client registered (RFC 6749 §2.3, CIBA §7.1). Every failure is `invalid_client`,
+//! except for two methods at once (RFC 6749 §5.2: `invalid_request`), and whoever fails learns nothing of why.
 
 use std::sync::Arc;
 
-use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
-use crate::jose::claims::{Claims, is_an_id};
-use crate::jose::jws::Compact;
-use crate::profile::client::Client;
-use crate::profile::gate::{Gate, Kind, Spent, malformed};
-use crate::profile::verified::{Governed, Rule};
-use crate::profile::{AssertionAudience, Method, Profile};
-use crate::wire::Malformed;
+use crate::profile::assertion;
+use crate::profile::client::{Authentication, Client};
+use crate::profile::gate::Gate;
 use crate::wire::form::Form;
-use crate::wire::inbound::Inbound;
-
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const LONGEST: usize = 8 * 1024;
-
-/// The claims of a client assertion whose signature holds.
-pub struct ClientAssertion {
-    client: Arc<Client>,
-    iss: String,
-    sub: String,
-    aud: Vec<String>,
-    exp: Option<Timestamp>,
-    nbf: Option<Timestamp>,
-    iat: Option<Timestamp>,
-    jti: String,
-    client_id: Option<String>,
-}
-
-impl Governed for ClientAssertion {
-    const RULES: &'static [Rule<Self>] = &[
-        Rule {
-            clause: "CA-3",
-            reason: Reason::InvalidClient,
-            says: "iss and sub are not both the client",
-            holds: |a, _, _| a.iss == a.client.client_id && a.sub == a.iss,
-        },
-        Rule {
-            clause: "CA-4",
-            reason: Reason::InvalidClient,
-            says: "client_id is another than sub",
-            holds: |a, _, _| a.client_id.as_ref().is_none_or(|id| *id == a.sub),
-        },
-        Rule {
-            clause: "CIBA-7.1-5",
-            reason: Reason::InvalidClient,
-            says: "aud is not this server alone",
-            holds: addressed_to_us,
-        },
-        Rule {
-            clause: "CA-8",
-            reason: Reason::InvalidClient,
-            says: "exp is missing or has passed",
-            holds: |a, _, now| a.exp.is_some_and(|exp| exp > now),
-        },
-        Rule {
-            clause: "RFC7523-3-4",
-            reason: Reason::InvalidClient,
-            says: "exp is too far ahead",
-            holds: |a, p, now| {
-                a.exp.is_some_and(|exp| exp.since(now) <= i64::from(p.rules().client_authentication.longest_assertion))
-            },
-        },
-        Rule {
-            clause: "CA-9",
-            reason: Reason::InvalidClient,
-            says: "nbf is ahead of this server's clock",
-            holds: |a, p, now| p.allows(a.nbf, now),
-        },
-        Rule {
-            clause: "CA-10",
-            reason: Reason::InvalidClient,
-            says: "iat is ahead of this server's clock",
-            holds: |a, p, now| p.allows(a.iat, now),
-        },
-        Rule {
-            clause: "CA-11",
-            reason: Reason::InvalidClient,
-            says: "jti is missing, too long, or has unusual characters",
-            holds: |a, _, _| is_an_id(&a.jti),
-        },
-    ];
-}
-
-impl ClientAssertion {
-    fn read(client: Arc<Client>, claims: &Claims, client_id: Option<&str>) -> Result<Self, Malformed> {
-        let text = |name| claims.string(name).map(|text| text.unwrap_or_default().to_owned());
-        Ok(Self {
-            iss: text("iss")?,
-            sub: text("sub")?,
-            aud: claims.audience()?.into_iter().map(str::to_owned).collect(),
-            exp: claims.time("exp")?,
-            nbf: claims.time("nbf")?,
-            iat: claims.time("iat")?,
-            jti: text("jti")?,
-            client_id: client_id.map(str::to_owned),
-            client,
-        })
-    }
-}
+use crate::wire::inbound::{Inbound, PeerCertificate};
 
 /// Finds out who sent `inbound`, whose parameters are `form`.
-///
-/// RFC 6749 §2.3: one method in one request. Whoever fails learns nothing of why: an unknown client and a bad signature get
-/// the same bytes.
 pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) -> Result<Arc<Client>, Rejection> {
-    let failed = |clause, cause| Rejection::new(Reason::InvalidClient, clause, cause);
-    let asserted = form.value("client_assertion");
-    if inbound.authorization && asserted.is_none() {
+    let asserted = form.has_any(&["client_assertion"]);
+    if inbound.authorization && !asserted {
         return Err(Rejection::new(Reason::InvalidClientHeader, "CA-16", "the client used the Authorization header"));
     }
     if inbound.authorization || form.has_any(&["client_secret"]) {
-        let reason = if asserted.is_some() { Reason::InvalidRequest } else { Reason::InvalidClient };
+        let reason = if asserted { Reason::InvalidRequest } else { Reason::InvalidClient };
         return Err(Rejection::new(reason, "CIBA-7.1-7", "the client used another method, or two"));
     }
-    if form.value("client_assertion_type") != Some(ASSERTION_TYPE) {
-        return Err(failed("CA-1", "client_assertion_type is absent or another"));
+    let client = match (form.value("client_id"), &inbound.certificate) {
+        (Some(client_id), Some(certificate)) if !form.has_any(&["client_assertion", "client_assertion_type"]) => {
+            by_certificate(gate, client_id, certificate).await?
+        }
+        _ => assertion::authenticate(gate, form).await?,
+    };
+    if gate.profile.methods().contains(&client.authentication.method()) {
+        Ok(client)
+    } else {
+        Err(failed("FAPI1A-5.2.2-14", "the profile does not offer the client's method").by(&client.client_id))
     }
-    let unreadable = malformed(Reason::InvalidClient, "CA-2");
-    let token = Compact::parse(asserted.ok_or_else(|| failed("CA-13", "there is no client_assertion"))?, LONGEST)
-        .map_err(unreadable)?;
-    if !token.is_of_type("client-authentication+jwt") {
-        return Err(failed("CA-7", "the typ is that of another kind of token"));
-    }
-    let claimed = token.unverified("sub").ok_or_else(|| failed("CA-3", "there is no sub"))?;
-    let client = gate.clients.client(claimed).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
-    let by = client.client_id.clone();
-    believe(gate, token, (client, form)).await.map_err(|refusal| refusal.by(&by))
 }
 
-/// Holds the assertion against the client it claims to be from.
-async fn believe(
-    gate: &Gate,
-    token: Compact<'_>,
-    (client, form): (Arc<Client>, &Form),
-) -> Result<Arc<Client>, Rejection> {
-    let Method::PrivateKeyJwt = client.token_endpoint_auth_method;
-    let signed = token.verify(&client.jwks, client.token_endpoint_auth_signing_alg);
-    let claims = signed.map_err(malformed(Reason::InvalidClient, "CA-12"))?;
-    let assertion = ClientAssertion::read(client, &claims, form.value("client_id"))
-        .map_err(malformed(Reason::InvalidClient, "CA-2"))?;
-    let verified = gate.hold(assertion)?;
-    let ClientAssertion { client, jti, exp, .. } = verified.request();
-    let id = Spent { kind: Kind::ClientAssertion, client_id: &client.client_id, jti };
-    gate.spend(&id, exp.expect("CA-8 held"), Reason::InvalidClient).await?;
-    Ok(client.clone())
+/// RFC 8705 §2: the certificate on the connection is the client's. A certificate that only binds tokens authenticates nobody.
+async fn by_certificate(gate: &Gate, client_id: &str, shown: &PeerCertificate) -> Result<Arc<Client>, Rejection> {
+    let client = gate.clients.client(client_id).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
+    if !shown.is_valid_at(gate.now().seconds()) {
+        return Err(failed("MTLS-2.1-1", "the certificate is not valid now").by(client_id));
+    }
+    let refusal = match &client.authentication {
+        Authentication::PrivateKeyJwt(_) => ("MTLS-2-4", "the client is not registered for a certificate"),
+        Authentication::TlsClientAuth(_) if !shown.trusted => {
+            ("MTLS-2.1-1", "no authority vouches for the certificate")
+        }
+        Authentication::TlsClientAuth(subject) if !subject.is_named_by(shown) => {
+            ("MTLS-2.1.2-2", "the certificate names another subject")
+        }
+        Authentication::SelfSignedTlsClientAuth if !client.jwks.has_certificate(&shown.thumbprint) => {
+            ("MTLS-2.2-1", "the certificate is not one of the registered ones")
+        }
+        Authentication::TlsClientAuth(_) | Authentication::SelfSignedTlsClientAuth => return Ok(client),
+    };
+    Err(failed(refusal.0, refusal.1).by(client_id))
 }
 
-/// CIBA §7.1, RFC 10070: one audience, and it is ours. An array with a foreign entry would let another server replay the assertion here.
-fn addressed_to_us(assertion: &ClientAssertion, profile: &Profile, _: Timestamp) -> bool {
-    let [only] = assertion.aud.as_slice() else { return false };
-    match profile.rules().client_authentication.assertion_audience {
-        AssertionAudience::Endpoints => profile.issuer().has(only),
-        AssertionAudience::Issuer => *only == profile.issuer().issuer,
-    }
+const fn failed(clause: &'static str, cause: &'static str) -> Rejection {
+    Rejection::new(Reason::InvalidClient, clause, cause)
 }

@@ -81,8 +81,7 @@ impl Request for Decision {
     async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
         let now = gate.now();
         let by_the_bank = inbound.certificate.as_ref().is_some_and(|certificate| {
-            let valid = certificate.not_before <= now.seconds() && now.seconds() <= certificate.not_after;
-            valid && gate.bank.contains(&certificate.thumbprint)
+            certificate.is_valid_at(now.seconds()) && gate.bank.contains(&certificate.thumbprint)
         });
         if !by_the_bank {
             return Err(Rejection::new(

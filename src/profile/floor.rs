@@ -36,7 +36,7 @@ const FLOOR: &[Clause] = &[
     },
     Clause {
         id: "FAPI1A-5.2.2-14",
-        says: "client_authentication.methods: private_key_jwt is the only one offered yet",
+        says: "client_authentication.methods: private_key_jwt, tls_client_auth and self_signed_tls_client_auth are the only ones",
         holds: |p| some(&p.client_authentication.methods, |name| Method::parse(name).is_some()),
     },
     Clause {
@@ -164,7 +164,7 @@ mod tests {
         for (from, to, clause) in [
             (r#"algorithms = ["PS256", "ES256"]"#, r#"algorithms = ["PS256", "RS256"]"#, "FAPI1A-8.6"),
             (r#"algorithms = ["PS256", "ES256"]"#, "algorithms = []", "FAPI1A-8.6"),
-            (r#"methods = ["private_key_jwt"]"#, r#"methods = ["client_secret_basic"]"#, "FAPI1A-5.2.2-14"),
+            (r#"methods = ["private_key_jwt", "#, r#"methods = ["client_secret_basic", "#, "FAPI1A-5.2.2-14"),
             ("longest_assertion = 600", "longest_assertion = 601", "RFC7523-3-4"),
             ("longest_lifetime = 3600", "longest_lifetime = 3601", "FAPICIBA-5.2.2-9"),
             ("oldest = 3600", "oldest = 3601", "FAPI1A-5.2.2-17"),

@@ -10,6 +10,8 @@ pub mod path {
     pub const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";
     /// RFC 7517 §5.
     pub const JWKS: &str = "/jwks";
+    /// RFC 6749 §3.1: there is none to speak of, and it says so.
+    pub const AUTHORIZATION: &str = "/authorize";
     /// CIBA §7.
     pub const BACKCHANNEL: &str = "/bc-authorize";
     /// CIBA §10.1.
@@ -29,6 +31,7 @@ pub struct Issuer {
     pub acr_values_supported: Vec<String>,
     pub jwks_uri: String,
     pub backchannel_authentication_endpoint: String,
+    pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub introspection_endpoint: String,
 }
@@ -59,6 +62,7 @@ impl Issuer {
             acr_values_supported: Vec::new(),
             jwks_uri: under(path::JWKS),
             backchannel_authentication_endpoint: under(path::BACKCHANNEL),
+            authorization_endpoint: under(path::AUTHORIZATION),
             token_endpoint: under(path::TOKEN),
             introspection_endpoint: under(path::INTROSPECTION),
         })

@@ -1,5 +1,6 @@
 //! [`Profile`]: the rules of one ecosystem as data, at least as strict as the [`floor`]. The heart of the house.
 
+pub mod assertion;
 pub mod backchannel;
 pub mod client;
 pub mod client_auth;
@@ -12,6 +13,7 @@ pub mod plain;
 pub mod redemption;
 pub mod request_object;
 pub mod sender;
+pub mod subject;
 pub mod verified;
 
 use serde::Deserialize;
@@ -29,18 +31,27 @@ pub const FAPI_CIBA_ID1: &str = include_str!("../../profiles/fapi-ciba-id1.toml"
 pub enum Method {
     /// OpenID Connect Core §9, RFC 7523.
     PrivateKeyJwt,
+    /// RFC 8705 §2.1.
+    TlsClientAuth,
+    /// RFC 8705 §2.2.
+    SelfSignedTlsClientAuth,
 }
 
 impl Method {
+    /// All of them, in the order in which they are published.
+    pub const ALL: [Self; 3] = [Self::PrivateKeyJwt, Self::TlsClientAuth, Self::SelfSignedTlsClientAuth];
+
     /// Reads the registered name.
     pub fn parse(name: &str) -> Option<Self> {
-        (name == Self::PrivateKeyJwt.name()).then_some(Self::PrivateKeyJwt)
+        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! [`Inbound`]: a request as it arrived, before anyone believed a word of it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use crate::secret::Digest;
@@ -45,7 +47,8 @@ impl Inbound {
     }
 }
 
-/// A client certificate, read once when the connection was accepted. RFC 8705 §3: possession of its key is proven, nothing else.
+/// A client certificate, read once when the connection was accepted. Possession of its key is proven; whom it names is for the application to judge
+/// (RFC 8705 §2, §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// SHA-256 of the DER: the `x5t#S256` of RFC 8705 §3.1.
@@ -54,4 +57,30 @@ pub struct PeerCertificate {
     pub not_before: i64,
     /// Last second of its validity, since the epoch.
     pub not_after: i64,
+    /// Whether a configured authority vouched for it, for TLS clients, unrevoked, when the connection was accepted.
+    pub trusted: bool,
+    /// Its subject, in its own order.
+    pub subject: Vec<Rdn>,
+    /// Its alternative names.
+    pub alt_names: Vec<AltName>,
+}
+
+/// A relative distinguished name: attribute types, as OIDs, and their values.
+pub type Rdn = Vec<(String, String)>;
+
+/// An alternative name, of the kinds that RFC 8705 §2.1.2 can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the kind of name it says")]
+pub enum AltName {
+    Dns(String),
+    Uri(String),
+    Email(String),
+    Ip(IpAddr),
+}
+
+impl PeerCertificate {
+    /// Whether `now`, in seconds since the epoch, lies within its validity.
+    pub const fn is_valid_at(&self, now: i64) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
 }

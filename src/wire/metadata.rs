@@ -1,6 +1,7 @@
 //! The discovery document: OpenID Connect Discovery §3, RFC 8414 §2, CIBA §4, RFC 8705 §3.3.
 //!
-//! `response_types_supported` and `authorization_endpoint` are absent: there is no front channel to describe, and RFC 8414 §3.2 bars empty arrays.
+//! `response_types_supported` is absent: there is no front channel to describe, and RFC 8414 §3.2 bars empty arrays. `authorization_endpoint` is there
+//! for clients that probe what OpenID Connect Discovery §3 requires; it answers every call with an error.
 
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 #[expect(clippy::struct_excessive_bools, reason = "the specs made them booleans")]
 pub struct Metadata {
     pub issuer: String,
+    pub authorization_endpoint: String,
     pub backchannel_authentication_endpoint: String,
     pub token_endpoint: String,
     pub introspection_endpoint: String,

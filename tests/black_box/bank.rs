@@ -18,9 +18,10 @@ use countersign::profile::FAPI_CIBA_ID1;
 use countersign::secret::Seeded;
 use countersign::wire::bank::Identified;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -155,8 +156,17 @@ impl Bank {
 
 /// An HTTP client that trusts the server and shows the certificate called `certificate`.
 pub(crate) fn client(certificate: Option<&str>) -> reqwest::Client {
+    over(tls(certificate))
+}
+
+/// An HTTP client that trusts the server and shows `chain`.
+pub(crate) fn client_with(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> reqwest::Client {
+    over(trusting().with_client_auth_cert(chain, key).expect("they fit"))
+}
+
+fn over(tls: ClientConfig) -> reqwest::Client {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(certificate))
+        .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(Duration::from_secs(30))
@@ -166,19 +176,22 @@ pub(crate) fn client(certificate: Option<&str>) -> reqwest::Client {
 
 /// The TLS side of [`client`].
 pub(crate) fn tls(certificate: Option<&str>) -> ClientConfig {
-    let mut trust = RootCertStore::empty();
-    trust.add_parsable_certificates(certificates("ca"));
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(countersign::outbound::VERSIONS)
-        .expect("versions and suites fit")
-        .with_root_certificates(trust);
     match certificate {
-        None => builder.with_no_client_auth(),
+        None => trusting().with_no_client_auth(),
         Some(name) => {
             let private = PrivateKeyDer::from_pem_file(pki().join(format!("{name}.key"))).expect("a key");
-            builder.with_client_auth_cert(certificates(name), private).expect("they fit")
+            trusting().with_client_auth_cert(certificates(name), private).expect("they fit")
         }
     }
+}
+
+fn trusting() -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut trust = RootCertStore::empty();
+    trust.add_parsable_certificates(certificates("ca"));
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(countersign::outbound::VERSIONS)
+        .expect("versions and suites fit")
+        .with_root_certificates(trust)
 }
 
 /// The certificates in `{name}.pem`.

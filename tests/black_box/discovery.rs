@@ -51,6 +51,7 @@ async fn meta_3_the_document_has_these_members_and_no_other() {
     let algs = ["PS256", "ES256"];
     let document = json!({
         "issuer": bank.issuer,
+        "authorization_endpoint": at("/authorize"),
         "backchannel_authentication_endpoint": at("/bc-authorize"),
         "token_endpoint": at("/token"),
         "introspection_endpoint": at("/introspect"),
@@ -60,9 +61,9 @@ async fn meta_3_the_document_has_these_members_and_no_other() {
         "subject_types_supported": ["public"],
         "acr_values_supported": ["urn:bank:acr:app-pin", "urn:bank:acr:app-biometric"],
         "id_token_signing_alg_values_supported": algs,
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
         "token_endpoint_auth_signing_alg_values_supported": algs,
-        "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
         "introspection_endpoint_auth_signing_alg_values_supported": algs,
         "backchannel_token_delivery_modes_supported": ["poll"],
         "backchannel_authentication_request_signing_alg_values_supported": algs,
@@ -213,7 +214,7 @@ async fn meta_17_only_what_was_found_may_be_kept() {
 #[tokio::test]
 async fn rfc9110_15_5_5_where_nothing_is_the_answer_has_the_shape_of_an_error() {
     let bank = Bank::open().await;
-    for path in ["/", "/.well-known/", "/.well-known/openid-configuration/", "/jwks.json", "/authorize", "/x?y=1"] {
+    for path in ["/", "/.well-known/", "/.well-known/openid-configuration/", "/jwks.json", "/authorise", "/x?y=1"] {
         println!("{path}");
         Heard::of(get(&bank, path)).await.refused(404, "not_found");
     }

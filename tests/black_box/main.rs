@@ -17,6 +17,7 @@ mod assertion_signature;
 mod backchannel;
 mod backchannel_http;
 mod binding_message;
+mod certificate_auth;
 mod client_auth;
 mod decision;
 mod discovery;

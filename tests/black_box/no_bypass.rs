@@ -1,6 +1,6 @@
 //! No route answers a request that the gate has not seen: walks the route table with requests that have nothing to show.
 
-use countersign::http::routes::{ROUTES, Route, Side};
+use countersign::http::routes::{Answers, ROUTES, Route, Side};
 use reqwest::{Method, RequestBuilder};
 
 use crate::bank::{Bank, client};
@@ -24,7 +24,7 @@ async fn a_bare_request_is_refused_at_every_route_that_is_not_open() {
         Some(("", "hello")),
     ];
     let mut walked = 0;
-    for route in ROUTES.iter().filter(|route| !route.open) {
+    for route in ROUTES.iter().filter(|route| route.answers == Answers::Verified) {
         for certificate in CERTIFICATES {
             let http = client(certificate);
             for body in bodies {
@@ -45,7 +45,7 @@ async fn a_bare_request_is_refused_at_every_route_that_is_not_open() {
 #[tokio::test]
 async fn an_authorization_header_or_a_query_opens_nothing() {
     let bank = Bank::open().await;
-    for route in ROUTES.iter().filter(|route| !route.open) {
+    for route in ROUTES.iter().filter(|route| route.answers == Answers::Verified) {
         for value in ["Basic dGlsbC03OnNlY3JldA==", "Bearer x", "DPoP x", "Negotiate", ""] {
             let request = client(Some("till")).request(method(route), url(&bank, route)).header("authorization", value);
             let request = request.header("content-type", "application/x-www-form-urlencoded").body("a=b");
@@ -59,10 +59,10 @@ async fn an_authorization_header_or_a_query_opens_nothing() {
 #[tokio::test]
 async fn an_open_route_answers_anyone() {
     let bank = Bank::open().await;
-    let open = ROUTES.iter().filter(|route| route.open).map(|route| route.path);
+    let open = ROUTES.iter().filter(|route| route.answers == Answers::Anyone).map(|route| route.path);
     let public = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"];
     assert_eq!(open.collect::<Vec<_>>(), public, "and nothing else");
-    for route in ROUTES.iter().filter(|route| route.open) {
+    for route in ROUTES.iter().filter(|route| route.answers == Answers::Anyone) {
         for certificate in CERTIFICATES {
             let heard = Heard::of(client(certificate).request(method(route), url(&bank, route))).await;
             assert_eq!(heard.status, 200, "{} {certificate:?}", route.path);
@@ -75,7 +75,7 @@ async fn an_open_route_answers_anyone() {
 async fn rfc9110_15_5_6_another_method_is_405_and_says_which_would_do() {
     let bank = Bank::open().await;
     let http = client(Some("bank"));
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| route.answers != Answers::Nobody) {
         for other in
             ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get", "post", "X"]
         {
@@ -93,6 +93,33 @@ async fn rfc9110_15_5_6_another_method_is_405_and_says_which_would_do() {
             }
         }
     }
+}
+
+/// The body is a page for people, so [`Heard`] is not asked.
+#[tokio::test]
+async fn meta_5_the_authorization_endpoint_answers_every_call_with_the_same_error_page() {
+    let bank = Bank::open().await;
+    let nobody: Vec<_> =
+        ROUTES.iter().filter(|route| route.answers == Answers::Nobody).map(|route| route.path).collect();
+    assert_eq!(nobody, ["/authorize"]);
+    let mut pages = Vec::new();
+    for method in ["GET", "POST", "PUT", "DELETE"] {
+        let method = Method::from_bytes(method.as_bytes()).expect("a token");
+        let to = format!("{}/authorize?client_id=till-7&redirect_uri=https%3A%2F%2Fevil.example", bank.issuer);
+        let answer = client(None).request(method, to).header("accept", "application/json").send().await.expect("one");
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (400, &"text/html; charset=utf-8".parse().expect("ASCII"))
+        );
+        assert!(!answer.headers().contains_key("location"));
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        pages.push(answer.text().await.expect("a page"));
+    }
+    assert!(
+        pages
+            .iter()
+            .all(|page| *page == pages[0] && page.contains("Nothing is authorized here") && !page.contains("evil"))
+    );
 }
 
 #[tokio::test]

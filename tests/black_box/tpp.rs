@@ -117,6 +117,11 @@ impl<'a> Tpp<'a> {
         Self { bank, client_id, assertion_key, request_key, http: client(certificate), bare: client(None) }
     }
 
+    /// The client `client_id`, over a connection of its own.
+    pub(crate) fn over(bank: &'a Bank, client_id: &'static str, key: SigningKey, http: reqwest::Client) -> Self {
+        Self { bank, client_id, assertion_key: key.clone(), request_key: key, http, bare: client(None) }
+    }
+
     /// A client assertion: RFC 7523 §3, addressed to the issuer.
     pub(crate) fn assertion(&self) -> Draft {
         let now = self.bank.now();

@@ -128,6 +128,42 @@ fn push_and_other_methods_are_not_offered() {
     deployment.edit("auth_method = \"private_key_jwt\"", "auth_method = \"client_secret_basic\"");
     deployment.has_faults(&[
         ("clients[0].backchannel_token_delivery_mode", "has to be one of: poll"),
-        ("clients[0].token_endpoint_auth_method", "has to be one of: private_key_jwt"),
+        (
+            "clients[0].token_endpoint_auth_method",
+            "has to be one of: private_key_jwt, tls_client_auth, self_signed_tls_client_auth",
+        ),
+    ]);
+}
+
+#[test]
+fn rfc8705_2_1_2_a_certificate_is_for_exactly_one_subject_and_somebody_vouches() {
+    let method = "token_endpoint_auth_method = \"private_key_jwt\"\ntoken_endpoint_auth_signing_alg = \"ES256\"\nback";
+    let by_certificate = |subject: &str| {
+        let deployment = Deployment::new();
+        deployment.edit(method, &format!("token_endpoint_auth_method = \"tls_client_auth\"\n{subject}\nback"));
+        deployment
+    };
+    let dn = "tls_client_auth_subject_dn = \"CN=till-7\"";
+    let vouched = |deployment: Deployment| {
+        deployment.append("\n[client_certificates]\nauthorities = \"../certs/dev/ca.pem\"\n");
+        deployment
+    };
+    by_certificate(dn)
+        .has_faults(&[("clients[0].token_endpoint_auth_method", "needs a [client_certificates] section")]);
+    vouched(by_certificate("")).has_faults(&[("clients[0]", "needs exactly one of tls_client_auth_subject_dn")]);
+    vouched(by_certificate(&format!("{dn}\ntls_client_auth_san_dns = \"x\"")))
+        .has_faults(&[("clients[0]", "needs exactly one of tls_client_auth_subject_dn")]);
+    vouched(by_certificate("tls_client_auth_subject_dn = \"till-7\""))
+        .has_faults(&[("clients[0].tls_client_auth_subject_dn", "has a part without =")]);
+    vouched(by_certificate("tls_client_auth_san_ip = \"till-7\""))
+        .has_faults(&[("clients[0].tls_client_auth_san_ip", "is not an IP address")]);
+    let deployment = Deployment::new();
+    deployment.edit(method, "token_endpoint_auth_method = \"self_signed_tls_client_auth\"\nback");
+    deployment
+        .append("\n[client_certificates]\nauthorities = \"../certs/dev/gone.pem\"\ncrls = [\"../certs/dev/ca.pem\"]\n");
+    deployment.has_faults(&[
+        ("client_certificates.authorities", "cannot be read"),
+        ("client_certificates.crls", "has no CRL in PEM"),
+        ("clients[0].jwks", "has no x5c"),
     ]);
 }
