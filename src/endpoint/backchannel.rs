@@ -63,6 +63,7 @@ async fn prompt(
         scope: &request.scope(),
         binding_message: request.binding_message(),
         acr_values: request.acr_values(),
+        request_context: request.request_context(),
         expires_in: opened.expires_in,
     };
     server.authenticator.prompt(&prompt).await.map_err(|Failed(cause)| {

@@ -20,6 +20,8 @@ const MOST_SCOPES: usize = 64;
 const LONGEST_HINT: usize = 512;
 const LONGEST_ACR_VALUES: usize = 512;
 const MOST_ACR_VALUES: usize = 8;
+const LARGEST_CONTEXT: usize = 4 * 1024;
+const DEEPEST_CONTEXT: usize = 8;
 
 /// Who is to be asked, in the client's words.
 pub struct Hint {
@@ -38,6 +40,7 @@ pub struct Backchannel {
     requested_expiry: Option<u32>,
     acr_values: Vec<String>,
     user_code: bool,
+    request_context: Option<Value>,
 }
 
 impl Governed for Backchannel {
@@ -106,6 +109,12 @@ impl Governed for Backchannel {
             says: "user_code is not offered",
             holds: |r, _, _| !r.user_code,
         },
+        Rule {
+            clause: "FAPICIBA-5.3-1",
+            reason: Reason::InvalidRequest,
+            says: "request_context is not an object, or too large or deep",
+            holds: |r, _, _| r.request_context.as_ref().is_none_or(is_context),
+        },
     ];
 
     fn client_id(&self) -> Option<&str> {
@@ -152,6 +161,11 @@ impl Verified<Backchannel> {
         &self.request().acr_values
     }
 
+    /// What the client knows of the circumstances, for the bank to weigh: untrusted, and never a reason to ask for less (FAPI-CIBA-ID1 §5.3).
+    pub fn request_context(&self) -> Option<&Value> {
+        self.request().request_context.as_ref()
+    }
+
     /// How long the request lives, in seconds: what was asked for, capped (CIBA §7.1 `requested_expiry`).
     pub fn expires_in(&self, profile: &Profile) -> u32 {
         let limits = &profile.rules().authentication_request;
@@ -183,6 +197,7 @@ impl Backchannel {
             requested_expiry: expiry(claims)?,
             acr_values: acr_values.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect(),
             user_code: claims.string("user_code")?.is_some(),
+            request_context: claims.value("request_context").cloned(),
         })
     }
 }
@@ -208,6 +223,20 @@ fn is_scope(scope: &str) -> bool {
         && tokens.len() <= MOST_SCOPES
         && tokens.iter().all(|token| is_scope_token(token))
         && (1..tokens.len()).all(|at| !tokens[..at].contains(&tokens[at]))
+}
+
+/// FAPI-CIBA-ID1 §5.3: a JSON object, open in its members; here, within limits.
+fn is_context(context: &Value) -> bool {
+    context.is_object() && depth(context) <= DEEPEST_CONTEXT && context.to_string().len() <= LARGEST_CONTEXT
+}
+
+/// How many arrays and objects lie within each other. What comes here has passed the bound of the JSON parser.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(entries) => 1 + entries.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 /// RFC 6749 §3.3.

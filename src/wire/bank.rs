@@ -46,6 +46,9 @@ pub struct Prompt<'a> {
     /// The authentication context classes the client would like, best first.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub acr_values: &'a [String],
+    /// What the client says of the circumstances. Untrusted: it may raise a doubt, never settle one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_context: Option<&'a serde_json::Value>,
     /// Seconds left to decide.
     pub expires_in: u32,
 }

@@ -220,3 +220,30 @@ async fn ciba_7_2_1_who_comes_before_what() {
     heard.refused(401, "invalid_client");
     assert!(bank.phone.prompts().is_empty());
 }
+
+#[tokio::test]
+async fn fapiciba_5_3_1_a_request_context_reaches_the_bank_as_it_is() {
+    let bank = Bank::open().await;
+    let context = json!({"terminal": {"id": "7", "lane": [1, 2, {"x": null}]}, "amount": 42.9, "unknown": "é"});
+    bank.tpp().backchannel(|request| request.with("request_context", context.clone())).await.ok();
+    assert_eq!(bank.phone.prompts()[0]["request_context"], context);
+    bank.tpp().backchannel(|request| request).await.ok();
+    assert_eq!(bank.phone.prompts()[1].get("request_context"), None);
+}
+
+#[tokio::test]
+async fn fapiciba_5_3_1_a_request_context_is_an_object_within_limits() {
+    let bank = Bank::open().await;
+    let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({ "in": inner }));
+    let sized = |length: usize| json!({ "x": "x".repeat(length - r#"{"x":""}"#.len()) });
+    for good in [json!({}), nested(8), sized(4_096)] {
+        bank.tpp().backchannel(|request| request.with("request_context", good)).await.ok();
+    }
+    let asked = bank.phone.prompts().len();
+    for bad in [json!("{}"), json!([]), json!(null), json!(1), json!(true), nested(9), sized(4_097)] {
+        let heard = bank.tpp().backchannel(|request| request.with("request_context", bad.clone())).await;
+        println!("{bad}");
+        heard.refused(400, "invalid_request");
+    }
+    assert_eq!(bank.phone.prompts().len(), asked);
+}

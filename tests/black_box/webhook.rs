@@ -240,6 +240,7 @@ async fn prompt(teller: &Teller) -> Result<(), Failed> {
         client_name: "Corner Shop",
         scope: &["openid".to_owned()],
         binding_message: "1234",
+        request_context: None,
         acr_values: &["urn:x".to_owned()],
         expires_in: 120,
     };
