@@ -96,11 +96,6 @@ impl<'a> Section<'a> {
         self.table.get(key).and_then(Value::as_str)
     }
 
-    /// A string that may be there.
-    pub fn optional_string(&mut self, key: &str) -> Option<String> {
-        if self.table.contains_key(key) { self.string(key) } else { None }
-    }
-
     /// A list of strings that has to be there and not be empty.
     pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
         self.required(key, "a list of strings, at least one", |value| match value {

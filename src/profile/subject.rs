@@ -136,7 +136,7 @@ fn hex_bytes(hex: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// A short UTF8String, PrintableString, TeletexString-free: tag, length below 128, text.
+/// A UTF8String, PrintableString or IA5String of at most 127 bytes: tag, length, text.
 fn ber_string(ber: &[u8]) -> Result<String, &'static str> {
     match ber {
         [0x0c | 0x13 | 0x16, length, text @ ..] if usize::from(*length) == text.len() && *length < 128 => {

@@ -1,7 +1,14 @@
 //! Client authentication by certificate (RFC 8705 §2): the right one, and every wrong one, at each endpoint that asks who is there.
 
+use std::sync::Arc;
+
 use countersign::clock::{Clock, System};
+use countersign::endpoint::{Parts, Server};
 use countersign::http::serve::Limits;
+use countersign::profile::{FAPI_CIBA_ID1, Profile};
+use countersign::secret::{Entropy, Seeded};
+use countersign::store::Store;
+use countersign::store::memory::Memory;
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, RevokedCertParams,
@@ -280,5 +287,24 @@ async fn mtls_2_each_client_has_one_method_and_each_request_one() {
         .refused(401, "invalid_client");
     let seven = |call: Call| missing(call).and("client_id", "till-7");
     bank.tpp().backchannel_call(seven).await.refused(401, "invalid_client");
+    assert!(bank.phone.prompts().is_empty());
+}
+
+/// The profile rules on every request, whatever a client was once registered for.
+#[tokio::test]
+async fn fapi1a_5_2_2_14_a_method_that_the_profile_does_not_offer_authenticates_nobody() {
+    let bank = Bank::of(Limits::default(), str::to_owned, |config, clock| {
+        let offered = r#"methods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]"#;
+        let tighter = FAPI_CIBA_ID1.replace(offered, r#"methods = ["tls_client_auth"]"#);
+        assert_ne!(tighter, FAPI_CIBA_ID1);
+        let profile = Arc::new(Profile::load(&tighter, config.profile.issuer().clone()).expect("tighter"));
+        let entropy: Arc<dyn Entropy> = Arc::new(Seeded::default());
+        let backend = Arc::new(Memory::new(config.capacity, clock.clone()));
+        let store = Arc::new(Store::new(backend, config.clients.clone(), (profile.clone(), entropy.clone())));
+        let (authenticator, keyring) = (config.authenticator.clone(), config.keyring.clone());
+        Arc::new(Server::new(Parts { profile, store, authenticator, keyring, clock, entropy, bank: Vec::new() }))
+    })
+    .await;
+    bank.tpp().backchannel(|request| request).await.refused(401, "invalid_client");
     assert!(bank.phone.prompts().is_empty());
 }
