@@ -67,7 +67,7 @@ reasons! {
     /// RFC 6749 §5.2: the same, by a client that tried the Authorization header, which no registered method uses.
     InvalidClientHeader => UNAUTHORIZED, "invalid_client", "Clients do not authenticate by header here.";
     /// RFC 6749 §5.2, CIBA §11: unknown, spent, or issued to another client.
-    InvalidGrant => BAD_REQUEST, "invalid_grant", "The auth_req_id is not valid for this client.";
+    InvalidGrant => BAD_REQUEST, "invalid_grant", "The grant is not valid for this client.";
     /// RFC 6749 §5.2, CIBA §13: a scope that is unknown, malformed or not this client's.
     InvalidScope => BAD_REQUEST, "invalid_scope", "The scope is malformed or not allowed for this client.";
     /// RFC 6749 §5.2: the client may not use this grant or endpoint.
@@ -87,7 +87,23 @@ reasons! {
     /// CIBA §13.
     UnknownUserId => BAD_REQUEST, "unknown_user_id", "The hint does not name a known user.";
     /// CIBA §13.
+    ExpiredLoginHintToken => BAD_REQUEST, "expired_login_hint_token", "The login_hint_token has expired.";
+    /// CIBA §13: the user has a code and the request has none.
+    MissingUserCode => BAD_REQUEST, "missing_user_code", "The user_code is missing.";
+    /// CIBA §13.
+    InvalidUserCode => BAD_REQUEST, "invalid_user_code", "The user_code is not right.";
+    /// CIBA §13.
     InvalidBindingMessage => BAD_REQUEST, "invalid_binding_message", "The binding_message cannot be shown as it is.";
+    /// RFC 6750 §3.1: nobody said anything about a token, so the challenge says nothing about one.
+    MissingToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
+    /// RFC 6750 §3.1: a token that is not good here.
+    InvalidToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
+    /// RFC 7591 §3.2.2.
+    InvalidClientMetadata => BAD_REQUEST, "invalid_client_metadata", "A member of the client metadata is missing or not acceptable here.";
+    /// RFC 7591 §3.2.2.
+    InvalidSoftwareStatement => BAD_REQUEST, "invalid_software_statement", "The software_statement is missing or does not hold.";
+    /// RFC 7591 §3.2.2.
+    UnapprovedSoftwareStatement => BAD_REQUEST, "unapproved_software_statement", "The issuer of the software_statement is not known here.";
     /// The bank decided about a request that does not exist. Decision interface only.
     UnknownDecision => NOT_FOUND, "unknown_auth_req_id", "There is no such authentication request.";
     /// The bank decided twice, or too late. Decision interface only.

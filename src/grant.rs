@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::profile::decision::{Approval, Verdict};
+use crate::secret::Sealed;
 
 /// CIBA §11: how much longer the client has to wait after each `slow_down`, in seconds.
 const SLOWER_BY: u32 = 5;
@@ -35,6 +36,10 @@ pub struct Asked {
     pub scope: Vec<String>,
     /// Whether the ID token has to say how the user was authenticated: the client sent `acr_values`, and this server offers some.
     pub acr_wanted: bool,
+    /// When.
+    pub at: Timestamp,
+    /// `client_notification_token`, sealed under the `auth_req_id`, until there is something to notify of.
+    pub notify: Option<Sealed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +121,8 @@ impl Grant {
             }
             Verdict::Deny => State::Denied,
         };
-        Ok(Self { state, ..self })
+        let asked = Asked { notify: None, ..self.asked };
+        Ok(Self { asked, state, ..self })
     }
 
     /// CIBA §11: what a poll at `now` finds. Pace matters only while there is nothing else to say.
@@ -167,7 +173,7 @@ mod tests {
     }
 
     fn asking(acr_wanted: bool) -> Grant {
-        let asked = Asked { scope: vec!["openid".into()], acr_wanted };
+        let asked = Asked { scope: vec!["openid".into()], acr_wanted, at: at(0), notify: None };
         Grant::open("till".into(), "alice".into(), asked, at(120))
     }
 

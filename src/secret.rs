@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::aead::{AES_256_GCM, AES_256_GCM_SIV, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -117,6 +118,70 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// A [`Secret`] under lock, for the store: it opens with the secret it was sealed under and with nothing else. The store has neither.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed(String);
+
+impl Sealed {
+    /// Locks `secret` under `key`, which is drawn anew for each and locks nothing else: that is what lets the nonce be fixed.
+    pub fn under(key: &Secret, secret: &Secret) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(encrypt((&AES_256_GCM, &sealing_key(key)), secret.reveal().as_bytes())))
+    }
+
+    /// What is inside; `None` under another key.
+    pub fn open(&self, key: &Secret) -> Option<Secret> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok()?;
+        decrypt((&AES_256_GCM, &sealing_key(key)), bytes).map(Secret::new)
+    }
+}
+
+fn sealing_key(key: &Secret) -> Digest {
+    Digest::of_parts(&["sealed", key.reveal()])
+}
+
+/// Turns names into pseudonyms and back: the same name is always the same pseudonym, and who has not the key learns its length and no more.
+#[derive(Clone)]
+pub struct Pseudonyms(Secret);
+
+impl Pseudonyms {
+    /// Pseudonyms under `key`. With another key, everybody has another name.
+    pub const fn under(key: Secret) -> Self {
+        Self(key)
+    }
+
+    /// How `name` is known in `sector`. AES-GCM-SIV is made to bear the same nonce twice: it then shows that two names are one, which is the point.
+    pub fn hide(&self, sector: &str, name: &str) -> String {
+        URL_SAFE_NO_PAD.encode(encrypt((&AES_256_GCM_SIV, &self.key(sector)), name.as_bytes()))
+    }
+
+    /// Who is known as `pseudonym` in `sector`.
+    pub fn name(&self, sector: &str, pseudonym: &str) -> Option<String> {
+        decrypt((&AES_256_GCM_SIV, &self.key(sector)), URL_SAFE_NO_PAD.decode(pseudonym).ok()?)
+    }
+
+    fn key(&self, sector: &str) -> Digest {
+        Digest::of_parts(&["pairwise", self.0.reveal(), sector])
+    }
+}
+
+fn encrypt((algorithm, key): (&'static Algorithm, &Digest), plain: &[u8]) -> Vec<u8> {
+    let mut bytes = plain.to_vec();
+    cipher(algorithm, key)
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), &mut bytes)
+        .expect("a short text can be encrypted");
+    bytes
+}
+
+fn decrypt((algorithm, key): (&'static Algorithm, &Digest), mut bytes: Vec<u8>) -> Option<String> {
+    let nonce = Nonce::assume_unique_for_key([0; 12]);
+    let plain = cipher(algorithm, key).open_in_place(nonce, Aad::empty(), &mut bytes).ok()?;
+    String::from_utf8(plain.to_vec()).ok()
+}
+
+fn cipher(algorithm: &'static Algorithm, key: &Digest) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(algorithm, key.bytes()).expect("a digest is as long as a key"))
+}
+
 /// Where unguessable bytes come from.
 pub trait Entropy: Send + Sync {
     /// Fills `buffer`.
@@ -163,6 +228,28 @@ mod tests {
         let (one, two) = (Secret::draw(&System), Secret::draw(&System));
         assert_eq!(one.reveal().len(), 43);
         assert!(one != two);
+    }
+
+    #[test]
+    fn what_is_sealed_opens_under_its_own_key_alone() {
+        let (key, other) = (Secret::draw(&System), Secret::draw(&System));
+        let sealed = Sealed::under(&key, &Secret::new("hunter2".into()));
+        assert_eq!(sealed.open(&key).map(|secret| secret.reveal().to_owned()).as_deref(), Some("hunter2"));
+        assert!(sealed.open(&other).is_none());
+        assert!(!format!("{sealed:?}").contains("hunter2"));
+        assert!(Sealed("AAAA".into()).open(&key).is_none());
+    }
+
+    #[test]
+    fn oidc_8_1_a_pseudonym_is_stable_differs_by_sector_and_leads_back() {
+        let names = Pseudonyms::under(Secret::new("k".repeat(32)));
+        let at = |sector| names.hide(sector, "alice-248289761001");
+        assert_eq!(at("a.example"), at("a.example"));
+        assert_ne!(at("a.example"), at("b.example"));
+        assert_ne!(at("a.example"), names.hide("a.example", "alice-248289761002"));
+        assert_eq!(names.name("a.example", &at("a.example")).as_deref(), Some("alice-248289761001"));
+        assert_eq!(names.name("b.example", &at("a.example")), None);
+        assert_eq!(Pseudonyms::under(Secret::new("l".repeat(32))).name("a.example", &at("a.example")), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const LINE: [&[&str]; 11] = [
 const ROOMS: [(&str, &[&str]); 4] = [
     ("josekit", &["src/jose/"]),
     ("aws_lc_rs", &["src/jose/", "src/secret.rs"]),
-    ("reqwest", &["src/outbound/mod.rs"]),
+    ("reqwest", &["src/outbound/mod.rs", "src/outbound/guard.rs"]),
     ("x509_parser", &["src/http/tls.rs"]),
 ];
 

@@ -47,6 +47,7 @@ macro_rules! contract {
             a_record_is_there_until_its_sweep_at,
             a_place_is_free_again_after_sweep_at,
             a_swapped_record_lives_by_its_new_sweep_at,
+            a_record_without_end_stays_until_it_is_given_one,
             a_clock_that_is_set_back_forgets_nothing,
         ]);
     };
@@ -212,6 +213,21 @@ async fn a_swapped_record_lives_by_its_new_sweep_at(backend: Arc<dyn Backend>, c
     clock.advance(2);
     assert_eq!(backend.insert(&key(1), record(b"x")).await, Ok(true));
     assert_eq!(backend.insert(&key(2), record(b"x")).await, Ok(true));
+}
+
+/// A registered client stays for as long as it likes, and is gone once it was deleted.
+async fn a_record_without_end_stays_until_it_is_given_one(backend: Arc<dyn Backend>, clock: Arc<Manual>) {
+    let never = |bytes: &[u8]| Record { bytes: bytes.to_vec(), sweep_at: Timestamp::from_seconds(i64::MAX) };
+    let client = Key { family: Family::Client, digest: Digest::of(b"client") };
+    assert_eq!(backend.insert(&client, never(b"first")).await, Ok(true));
+    assert_eq!(backend.swap(&client, b"first", never(b"second")).await, Ok(true));
+    clock.advance(100 * 365 * 86_400);
+    assert_eq!(backend.insert(&client, never(b"x")).await, Ok(false));
+    assert_eq!(backend.load(&client).await, found(b"second"));
+    let gone = Record { bytes: b"gone".to_vec(), sweep_at: Timestamp::from_seconds(now(&clock)) };
+    assert_eq!(backend.swap(&client, b"second", gone).await, Ok(true));
+    clock.advance(1);
+    assert_eq!(backend.insert(&client, never(b"another")).await, Ok(true));
 }
 
 async fn a_clock_that_is_set_back_forgets_nothing(backend: Arc<dyn Backend>, clock: Arc<Manual>) {

@@ -43,6 +43,7 @@ pub(crate) async fn serve(options: Options) -> Fallible<()> {
     let tls = config(Certificates { p256, rsa })?;
     let api_key = PrivatePkcs8KeyDer::from_pem_file(certs.join("accounts-api-es256.key"))?;
     let tcp = TcpListener::bind(options.listen).await?;
+    println!("the sandbox bank listens on {}", tcp.local_addr()?);
     // Nobody says stop: it serves until the process ends.
     let (_stop, stopped) = watch::channel(false);
     let http = client(&certs, chain("bank")?)?;
@@ -90,11 +91,12 @@ async fn prompt(State(bank): State<Arc<Bank>>, Json(prompt): Json<Value>) {
 /// The phone: whoever calls this is alice.
 async fn phone(State(bank): State<Arc<Bank>>, Segments((auth_req_id, action)): Segments<(String, String)>) -> Response {
     let sub = bank.asked.lock().unwrap_or_else(PoisonError::into_inner).get(&auth_req_id).cloned();
-    let decision = if action == "allow" {
-        json!({"auth_req_id": auth_req_id, "decision": "approve", "sub": sub, "acr": bank.options.acr})
-    } else {
-        json!({"auth_req_id": auth_req_id, "decision": "deny"})
+    let decision = match action.as_str() {
+        "allow" => json!({"auth_req_id": auth_req_id, "decision": "approve", "sub": sub, "acr": bank.options.acr}),
+        "deny" => json!({"auth_req_id": auth_req_id, "decision": "deny"}),
+        _ => return (axum::http::StatusCode::NOT_FOUND, "allow or deny\n").into_response(),
     };
+    println!("the phone of {} says {action}", sub.as_deref().unwrap_or("nobody"));
     let sent =
         bank.http.post(&bank.options.decision).header("content-type", "application/json").body(decision.to_string());
     match sent.send().await {

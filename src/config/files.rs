@@ -11,6 +11,8 @@ use crate::config::reader::Section;
 use crate::http::tls::Chain;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
+use crate::secret::Secret;
+use crate::wire::json::{self, Object};
 
 const LARGEST: u64 = 1024 * 1024;
 
@@ -84,6 +86,24 @@ impl Files {
             found.map_err(|_| section.fault(key, "the file has no private key in PEM")).ok()
         });
         chain.zip(private)
+    }
+
+    /// A JSON object.
+    pub(super) fn json(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Object> {
+        let text = self.text(section, key, path)?;
+        let strict = json::object(text.as_bytes());
+        strict.map_err(|_| section.fault(key, &format!("{path} is not strict JSON"))).ok()
+    }
+
+    /// A file that nobody but its owner may read, line by line, without the empty ones.
+    pub(super) fn secrets(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<Secret>> {
+        let text = Secret::new(Self::private(section, key, &self.folder.join(path))?);
+        let lines = text.reveal().lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<Secret> = lines.map(|line| Secret::new(line.to_owned())).collect();
+        if lines.iter().any(|line| line.reveal().len() < 32) || lines.is_empty() {
+            section.fault(key, &format!("{path} has to have lines of at least 32 characters each, and one at least"));
+        }
+        Some(lines)
     }
 
     /// A JWK Set of public keys.

@@ -3,7 +3,10 @@
 
 mod clients;
 mod files;
+mod issuer;
+mod outward;
 pub mod reader;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,26 +14,27 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
-use url::{Host, Url};
 
 use crate::clock::Clock;
-use crate::config::clients::Against;
 use crate::config::files::Files;
+use crate::config::issuer::Served;
 use crate::config::reader::{Fault, Faults, Section};
 use crate::endpoint::{Parts, Server};
 use crate::http::serve::Limits;
 use crate::http::tls::{self, Authorities, Certificates};
+use crate::jose::alg::Alg;
 use crate::jose::keyring::Keyring;
+use crate::outbound::Failed;
 use crate::outbound::authenticator::Authenticator;
-use crate::outbound::webhook::Webhook;
-use crate::outbound::{Failed, Identity, Outbound};
-use crate::profile::backchannel::is_scope_token;
 use crate::profile::client::Client;
-use crate::profile::issuer::Issuer;
+use crate::profile::enrolled::Registrars;
+use crate::profile::floor::Undercut;
+use crate::profile::gate::Trust;
+use crate::profile::issuer::{Issuer, Offer};
 use crate::profile::{FAPI_CIBA_ID1, Profile};
-use crate::secret::{Digest, Entropy};
-use crate::store::Store;
+use crate::secret::Entropy;
 use crate::store::memory::Memory;
+use crate::store::{Backend, Store};
 use crate::telemetry::{Format, Log};
 
 /// Whether weak wiring is tolerated.
@@ -38,7 +42,7 @@ use crate::telemetry::{Format, Log};
 pub enum Mode {
     /// For trying things out.
     Development,
-    /// For a bank. Refuses a store that forgets.
+    /// For a bank. Refuses a store that forgets, clients at loopback, and registration open to all.
     Production,
 }
 
@@ -62,10 +66,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// The bank.
     pub authenticator: Arc<dyn Authenticator>,
-    /// SHA-256 of each certificate that may decide.
-    pub bank: Vec<Digest>,
-    /// What this server signs with.
-    pub keyring: Keyring,
+    /// Whose word counts, and what this server signs with.
+    pub trust: Trust,
     /// How many records of each kind the memory store holds.
     pub capacity: usize,
 }
@@ -90,39 +92,66 @@ impl Config {
         }
     }
 
-    /// The server this configures.
+    /// The server this configures, on a memory of its own.
     pub fn server(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Server> {
         let backend = Arc::new(Memory::new(self.capacity, clock.clone()));
+        self.server_on(backend, (clock, entropy))
+    }
+
+    /// The server this configures, on a memory that others may share.
+    pub fn server_on(
+        &self,
+        backend: Arc<dyn Backend>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Arc<Server> {
         let store = Arc::new(Store::new(backend, self.clients.clone(), (self.profile.clone(), entropy.clone())));
         let (profile, authenticator) = (self.profile.clone(), self.authenticator.clone());
-        let (keyring, bank) = (self.keyring.clone(), self.bank.clone());
-        Arc::new(Server::new(Parts { profile, store, authenticator, keyring, clock, entropy, bank }))
+        Arc::new(Server::new(Parts { profile, store, authenticator, trust: self.trust.clone(), clock, entropy }))
     }
 }
 
 /// Reads every section before giving up on any, so that every fault is found. `None` only when a fault was noted.
 fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let mode = root.choice("mode", &[("development", Mode::Development), ("production", Mode::Production)]);
-    let server = root.section("server").map(|section| read_server(section, files));
+    let server = root.section("server").map(|section| issuer::read(section, files)).unwrap_or_default();
     let tls = root.section("tls").and_then(|section| read_tls(section, files));
     let authorities = root.optional_section("client_certificates").and_then(|section| read_authorities(section, files));
     let limits = read_limits(root.optional_section("limits"));
-    let keyring = root.section("keys").and_then(|section| read_keys(section, files));
-    let bank = root.section("bank").map(|section| read_bank(section, files));
+    let keyring = root.section("keys").and_then(|section| trust::keys(section, files));
+    let bank = root.section("bank").map(|section| outward::bank(section, files)).unwrap_or_default();
+    let calls = root.optional_section("client_endpoints").map(|section| outward::clients(section, files, mode));
+    let registrars = root.optional_section("registration").map(|section| trust::registrars(section, files, mode));
+    let hint_issuers = trust::issuers(root.sections("login_hint_token_issuers"), files);
     let capacity = root.section("store").and_then(|section| read_store(section, mode));
     let log = root.section("log").and_then(read_log);
     let entries = (root.sections("clients"), root.sections("resource_servers"));
-    let (listen, internal_listen, profile) = server.unwrap_or_default();
-    if let (Some(profile), Some(ring)) = (&profile, &keyring)
+    let Served { listen, internal_listen, issuer, profile: text, pseudonyms, user_code } = server;
+    let offer = Offer {
+        signs_with: keyring.as_ref().map_or(Alg::ALL.to_vec(), Keyring::algs),
+        vouched: authorities.is_some(),
+        calls: calls.is_some(),
+        user_code,
+        pairwise: pseudonyms.is_some(),
+        registration: registrars.is_some(),
+        login_hint_token: !hint_issuers.is_empty(),
+    };
+    let profile = profile(&root, text, Issuer { offer, ..issuer });
+    if let Some(ring) = &keyring
         && !profile.algorithms().iter().any(|alg| ring.key(*alg).is_some())
     {
         root.fault("keys.folder", "has no key for any algorithm of the profile");
     }
     root.end();
-    let (rules, ring) = (profile.as_ref(), keyring.as_ref());
-    let against = Against { profile: rules, keyring: ring, authorities: authorities.is_some(), files };
-    let clients = clients::read(entries, &against);
-    let (authenticator, bank) = bank?;
+    let clients = clients::read(entries, (&profile, files));
+    let (authenticator, bank) = bank;
+    let trust = Trust {
+        bank,
+        keyring: keyring?,
+        login_hint_token_issuers: hint_issuers,
+        registrars: registrars.map_or(Some(Registrars::Closed), |found| found)?,
+        pseudonyms,
+        calls: calls.map_or(Some(None), |built| built.map(Some))?,
+    };
     Some(Config {
         listen: listen?,
         internal_listen: internal_listen?,
@@ -130,54 +159,27 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         authorities,
         limits,
         log: log?,
-        profile: Arc::new(profile?),
+        profile: Arc::new(profile),
         clients,
         authenticator: Arc::new(authenticator?),
-        bank,
-        keyring: keyring?,
+        trust,
         capacity: capacity?,
     })
 }
 
-fn read_server(mut section: Section<'_>, files: &Files) -> (Option<SocketAddr>, Option<SocketAddr>, Option<Profile>) {
-    let listen = address(&mut section, "listen");
-    let internal = address(&mut section, "internal_listen");
-    if listen == internal && listen.is_some_and(|address| address.port() != 0) {
-        section.fault("internal_listen", "is the same as listen; the bank needs a port of its own");
-    }
-    let issuer = section.string("issuer").and_then(|text| {
-        Issuer::at(&text)
-            .map_err(|why| section.fault("issuer", &format!("{why}, as in https://ciba.bank.example")))
-            .ok()
+/// The profile in `text`; where that is none, a fault is noted, and the one that is compiled in stands in to find the faults of what is held against it.
+fn profile(root: &Section<'_>, text: Option<String>, issuer: Issuer) -> Profile {
+    let read = text.and_then(|text| {
+        let undercuts = |undercuts: Vec<Undercut>| {
+            for undercut in undercuts {
+                root.fault("server.profile", &format!("{undercut}"));
+            }
+        };
+        Profile::load(&text, issuer.clone()).map_err(undercuts).ok()
     });
-    let scopes_supported = section.strings("scopes_supported").unwrap_or_default();
-    let acr_values_supported = section.optional_strings("acr_values_supported").unwrap_or_default();
-    for (key, words) in [("scopes_supported", &scopes_supported), ("acr_values_supported", &acr_values_supported)] {
-        if let Some(word) = words.iter().find(|word| !is_scope_token(word)) {
-            section
-                .fault(key, &format!("\"{word}\" has a space or another character that RFC 6749 3.3 does not allow"));
-        }
-    }
-    if !scopes_supported.is_empty() && !scopes_supported.iter().any(|scope| scope == "openid") {
-        section.fault("scopes_supported", "has to have openid among them (CIBA 7.1)");
-    }
-    let profile = section.string("profile").and_then(|name| match name.as_str() {
-        "fapi-ciba-id1" => Some(FAPI_CIBA_ID1.to_owned()),
-        path => files.text(&section, "profile", path),
-    });
-    // Without a usable issuer the profile is read all the same, for the faults in it and in what is held against it.
-    let issuer = issuer.unwrap_or_else(|| Issuer::at("https://issuer.invalid").expect("it is a bare origin"));
-    let issuer = Issuer { scopes_supported, acr_values_supported, ..issuer };
-    let undercuts =
-        |undercuts: Vec<_>| undercuts.iter().for_each(|undercut| section.fault("profile", &format!("{undercut}")));
-    let profile = profile.and_then(|text| Profile::load(&text, issuer).map_err(undercuts).ok());
-    section.end();
-    (listen, internal, profile)
-}
-
-fn address(section: &mut Section<'_>, key: &str) -> Option<SocketAddr> {
-    let text = section.string(key)?;
-    text.parse().map_err(|_| section.fault(key, "is not an address with a port, as in 0.0.0.0:9443")).ok()
+    read.unwrap_or_else(|| {
+        Profile::load(FAPI_CIBA_ID1, issuer).expect("the profile that is compiled in stands on the floor")
+    })
 }
 
 fn read_tls(mut section: Section<'_>, files: &Files) -> Option<Arc<rustls::ServerConfig>> {
@@ -218,46 +220,6 @@ fn read_limits(section: Option<Section<'_>>) -> Limits {
         section.end();
     }
     limits
-}
-
-fn read_keys(mut section: Section<'_>, files: &Files) -> Option<Keyring> {
-    let keys = section.string("folder").and_then(|folder| files.signing_keys(&section, "folder", &folder));
-    let ring = keys.and_then(|keys| Keyring::new(keys).map_err(|why| section.fault("folder", &why.to_string())).ok());
-    section.end();
-    ring
-}
-
-fn read_bank(mut section: Section<'_>, files: &Files) -> (Option<Webhook>, Vec<Digest>) {
-    let url = section.string("url").filter(|text| {
-        let fine = Url::parse(text).is_ok_and(|url| {
-            url.scheme() == "https"
-                && matches!(url.host(), Some(Host::Domain(_)))
-                && url.query().is_none()
-                && url.fragment().is_none()
-                && url.username().is_empty()
-                && url.password().is_none()
-        }) && !text.ends_with('/');
-        if !fine {
-            section.fault(
-                "url",
-                "has to be https://, name a host, and end without a slash, as in https://bank.example/ciba",
-            );
-        }
-        fine
-    });
-    let trust = section.string("trust").and_then(|path| files.authorities(&section, "trust", &path));
-    let identity = files.identity(&mut section, "certificate", "key");
-    let outbound = trust.zip(identity).and_then(|(trust, certificate)| {
-        let built = Outbound::new(Identity { trust, certificate });
-        built.map_err(|why| section.fault("certificate", &why.to_string())).ok()
-    });
-    let mut deciders = Vec::new();
-    for path in section.strings("decision_certificates").unwrap_or_default() {
-        let found = files.certificates(&section, "decision_certificates", &path);
-        deciders.extend(found.iter().filter_map(|chain| chain.first()).map(|leaf| Digest::of(leaf)));
-    }
-    section.end();
-    (url.zip(outbound).map(|(url, outbound)| Webhook::new(url, outbound)), deciders)
 }
 
 fn read_store(mut section: Section<'_>, mode: Option<Mode>) -> Option<usize> {

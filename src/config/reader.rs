@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 
 use toml::{Table, Value};
 
+use crate::wire::json::Object;
+
 /// One thing that is wrong with the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -86,9 +88,26 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Leaves `keys` unread, where a fault elsewhere makes them meaningless.
-    pub fn skip(&mut self, keys: &[&str]) {
-        self.table.retain(|key, _| !keys.contains(&key));
+    /// Those of `keys` that are there, as JSON.
+    pub fn members(&mut self, keys: &[&str]) -> Object {
+        let found = keys.iter().filter_map(|key| Some((*key, self.table.remove(*key)?)));
+        found.filter_map(|(key, value)| Some((key.to_owned(), serde_json::to_value(value).ok()?))).collect()
+    }
+
+    /// A switch that may be there.
+    pub fn optional_flag(&mut self, key: &str) -> Option<bool> {
+        let there = self.table.contains_key(key);
+        there.then(|| self.required(key, "true or false", |value| value.as_bool())).flatten()
+    }
+
+    /// A string that may be there.
+    pub fn optional_string(&mut self, key: &str) -> Option<String> {
+        if self.table.contains_key(key) { self.string(key) } else { None }
+    }
+
+    /// Whether there is anything under `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     /// A string, left where it is.

@@ -9,10 +9,15 @@ use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
 use crate::outbound::Failed;
 use crate::profile::backchannel::Backchannel;
+use crate::profile::hint::Hint;
 use crate::profile::verified::Verified;
-use crate::store::Opened;
+use crate::secret::Secret;
+use crate::store::requests::Opened;
 use crate::wire::answer::Acknowledgement;
 use crate::wire::bank::{Identified, Identify, Prompt};
+
+/// OpenID Connect Core §2.
+const LONGEST_SUB: usize = 255;
 
 /// Finds out who is meant, remembers the request, has the person asked, and answers before they act.
 ///
@@ -26,7 +31,13 @@ pub async fn handle(
     let by = |refusal: Rejection| refusal.by(&request.client().client_id);
     let opened = server.store.open(&request, &sub, server.now()).await.map_err(by)?;
     if let Err(unasked) = prompt(&server, &request, (&sub, &opened)).await {
-        server.store.withdraw(&opened, server.now()).await.map_err(by)?;
+        if let Err(late) = server.store.withdraw(&opened, server.now()).await {
+            tracing::warn!(
+                client = request.client().client_id,
+                cause = late.cause,
+                "an unasked request stays as it is"
+            );
+        }
         return Err(unasked);
     }
     let Opened { auth_req_id, expires_in, interval } = opened;
@@ -36,10 +47,57 @@ pub async fn handle(
 /// CIBA §7.2: a hint that names nobody, or somebody who may not be asked, ends here; nobody is prompted.
 async fn identify(server: &Server, request: &Verified<Backchannel>) -> Result<String, Rejection> {
     let (client, hint) = (request.client(), request.hint());
-    let question = Identify { hint_type: hint.hint_type, hint: &hint.value, client_id: &client.client_id };
-    let refused = |reason, clause, cause| Err(Rejection::new(reason, clause, cause).by(&client.client_id));
+    let by = |refusal: Rejection| refusal.by(&client.client_id);
+    let code = request.user_code();
+    if code.is_some() {
+        server.store.try_code(request, server.now()).await.map_err(by)?;
+    }
+    let sub = match (ask_who(server, request, hint).await, code) {
+        (found, None) => found.map_err(by)?,
+        (Ok(sub), Some(_)) => {
+            server.store.code_was_right(request, server.now()).await.map_err(by)?;
+            sub
+        }
+        (Err(wrong), Some(_)) if wrong.reason == Reason::InvalidUserCode => return Err(by(wrong)),
+        (Err(other), Some(_)) => {
+            server.store.code_was_not_judged(request, server.now()).await.map_err(by)?;
+            return Err(by(other));
+        }
+    };
+    server.gate.spend_hint(request).await.map_err(by)?;
+    // A lock that came this very second ends what is asked in it.
+    if !server.store.stands(&sub, server.now()).await.map_err(by)? {
+        return Err(by(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked")));
+    }
+    if server.sub_for(client, &sub).len() > LONGEST_SUB {
+        return Err(by(Rejection::new(
+            Reason::TemporarilyUnavailable,
+            "OIDC-8",
+            "the sub is too long for a pseudonym",
+        )));
+    }
+    Ok(sub)
+}
+
+/// The one question there is about a hint.
+async fn ask_who(server: &Server, request: &Verified<Backchannel>, hint: &Hint) -> Result<String, Rejection> {
+    let question = Identify {
+        hint_type: hint.hint_type,
+        hint: &hint.value,
+        hint_issuer: hint.once.as_ref().map(|once| once.iss.as_str()),
+        client_id: &request.client().client_id,
+        user_code: request.user_code().map(Secret::reveal),
+        user_code_possible: request.client().ciba().is_some_and(|ciba| ciba.user_code),
+    };
+    let refused = |reason, clause, cause| Err(Rejection::new(reason, clause, cause));
     match server.authenticator.identify(&question).await {
         Ok(Identified::Known { sub }) => Ok(sub),
+        Ok(Identified::MissingUserCode {}) => {
+            refused(Reason::MissingUserCode, "CIBA-7.1-32", "the bank wants the user's code")
+        }
+        Ok(Identified::InvalidUserCode {}) => {
+            refused(Reason::InvalidUserCode, "CIBA-7.1-33", "the bank says that the code is wrong")
+        }
         Ok(Identified::Unknown {}) => refused(Reason::UnknownUserId, "CIBA-7.1-27", "the bank knows no such user"),
         Ok(Identified::Refused {}) => {
             refused(Reason::AccessForbidden, "CIBA-13-11", "the bank does not let this user be asked")

@@ -9,45 +9,65 @@ use serde_json::Value;
 
 use crate::endpoint::Server;
 use crate::jose::alg::Alg;
-use crate::profile::client::CIBA_GRANT;
+use crate::profile::client::{CIBA_GRANT, REFRESH_GRANT};
+use crate::profile::issuer::path;
 use crate::profile::{DeliveryMode, Method};
-use crate::wire::metadata::Metadata;
+use crate::wire::metadata::{Aliases, Metadata};
 
 /// The metadata, the same at both well-known places.
 pub async fn metadata(State(server): State<Arc<Server>>) -> Json<Metadata> {
     let profile = &server.profile;
-    let issuer = profile.issuer().clone();
-    let algorithms: Vec<_> = profile.algorithms().iter().copied().map(Alg::name).collect();
-    let methods: Vec<_> = profile.methods().iter().copied().map(Method::name).collect();
-    let id_token_algs = profile.algorithms().iter().copied().filter(|alg| server.keyring.key(*alg).is_some());
+    let issuer = profile.issuer();
+    let offer = &issuer.offer;
+    let names = |algs: &[Alg]| algs.iter().copied().map(Alg::name).collect::<Vec<_>>();
+    let (algorithms, signs_with) = (names(profile.algorithms()), names(&profile.signing()));
+    let methods: Vec<_> = profile
+        .methods()
+        .iter()
+        .copied()
+        .filter(|method| *method != Method::TlsClientAuth || offer.vouched)
+        .map(Method::name)
+        .collect();
+    let modes = profile.delivery_modes().iter().copied().filter(|mode| *mode == DeliveryMode::Poll || offer.calls);
+    let url = |path| issuer.url(path);
+    let alias = |path| issuer.mtls_url(path);
     Json(Metadata {
-        issuer: issuer.issuer,
-        authorization_endpoint: issuer.authorization_endpoint,
-        backchannel_authentication_endpoint: issuer.backchannel_authentication_endpoint,
-        token_endpoint: issuer.token_endpoint,
-        introspection_endpoint: issuer.introspection_endpoint,
-        jwks_uri: issuer.jwks_uri,
-        scopes_supported: issuer.scopes_supported,
-        grant_types_supported: vec![CIBA_GRANT],
-        subject_types_supported: vec!["public"],
-        acr_values_supported: issuer.acr_values_supported,
-        id_token_signing_alg_values_supported: id_token_algs.map(Alg::name).collect(),
+        issuer: issuer.issuer.clone(),
+        authorization_endpoint: url(path::AUTHORIZATION),
+        backchannel_authentication_endpoint: url(path::BACKCHANNEL),
+        token_endpoint: url(path::TOKEN),
+        introspection_endpoint: url(path::INTROSPECTION),
+        revocation_endpoint: url(path::REVOCATION),
+        userinfo_endpoint: url(path::USERINFO),
+        registration_endpoint: offer.registration.then(|| url(path::REGISTRATION)),
+        jwks_uri: url(path::JWKS),
+        scopes_supported: issuer.scopes_supported.clone(),
+        grant_types_supported: vec![CIBA_GRANT, REFRESH_GRANT],
+        subject_types_supported: if offer.pairwise { vec!["public", "pairwise"] } else { vec!["public"] },
+        acr_values_supported: issuer.acr_values_supported.clone(),
+        id_token_signing_alg_values_supported: signs_with.clone(),
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
-        introspection_endpoint_auth_methods_supported: methods,
+        introspection_endpoint_auth_methods_supported: methods.clone(),
         introspection_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
-        backchannel_token_delivery_modes_supported: profile
-            .delivery_modes()
-            .iter()
-            .copied()
-            .map(DeliveryMode::name)
-            .collect(),
+        introspection_signing_alg_values_supported: signs_with.iter().copied().take(1).collect(),
+        revocation_endpoint_auth_methods_supported: methods,
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        backchannel_token_delivery_modes_supported: modes.map(DeliveryMode::name).collect(),
         backchannel_authentication_request_signing_alg_values_supported: algorithms,
-        backchannel_user_code_parameter_supported: false,
+        backchannel_user_code_parameter_supported: offer.user_code,
         request_parameter_supported: true,
         request_uri_parameter_supported: false,
         require_signed_request_object: true,
         tls_client_certificate_bound_access_tokens: true,
+        mtls_endpoint_aliases: Aliases {
+            backchannel_authentication_endpoint: alias(path::BACKCHANNEL),
+            token_endpoint: alias(path::TOKEN),
+            introspection_endpoint: alias(path::INTROSPECTION),
+            revocation_endpoint: alias(path::REVOCATION),
+            userinfo_endpoint: alias(path::USERINFO),
+            registration_endpoint: offer.registration.then(|| alias(path::REGISTRATION)),
+        },
     })
 }
 

@@ -1,65 +1,109 @@
-//! What the tokens are made of: an opaque access token bound to the client's certificate, and a signed ID token.
+//! What the tokens are made of: an opaque access token bound to the client's certificate, a signed ID token, and a refresh token for those who may.
 
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
-use crate::profile::client::Role;
-use crate::profile::redemption::Redemption;
-use crate::profile::verified::Verified;
-use crate::secret::Secret;
-use crate::store::{AccessToken, Ready};
+use crate::profile::client::Ciba;
+use crate::profile::sender::Sender;
+use crate::secret::{Digest, Secret};
+use crate::store::requests::Ready;
+use crate::store::tokens::{AccessToken, Issued, RefreshToken};
 use crate::wire::answer::Tokens;
 
 /// Tokens that nobody has yet.
 pub(super) struct Minted {
-    /// What the client will be told.
-    pub(super) answer: Tokens,
-    /// What the store will know of the access token.
-    pub(super) record: AccessToken,
+    access: (Secret, AccessToken),
+    refresh: Option<(Secret, RefreshToken)>,
+    id_token: Secret,
+    expires_in: u32,
 }
 
-/// Makes the tokens for an approval.
-pub(super) fn tokens(
-    server: &Server,
-    (request, ready): (&Verified<Redemption>, &Ready),
-    now: Timestamp,
-) -> Result<Minted, Rejection> {
-    let lifetime = server.profile.rules().access_token.lifetime;
-    let record = AccessToken {
-        client_id: ready.grant.client_id.clone(),
-        sub: ready.grant.sub.clone(),
-        scope: ready.grant.asked.scope.clone(),
-        cnf: request.sender().binding.clone(),
-        acr: ready.consent.acr.clone(),
-        auth_time: ready.consent.auth_time,
-        iat: now,
-        exp: now.plus(lifetime),
-    };
-    let answer = Tokens {
-        access_token: Secret::draw(server.entropy()),
-        token_type: "Bearer",
-        expires_in: lifetime,
-        scope: record.scope.join(" "),
-        id_token: id_token(server, (request, &record), now)?,
-    };
-    Ok(Minted { answer, record })
+impl Minted {
+    /// For an approval (CIBA §10.1.1).
+    pub(super) fn of_approval(
+        server: &Server,
+        (sender, ready): (&Sender, &Ready),
+        now: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let yes = RefreshToken {
+            client_id: ready.grant.client_id.clone(),
+            sub: ready.grant.sub.clone(),
+            scope: ready.grant.asked.scope.clone(),
+            acr: ready.consent.acr.clone(),
+            auth_time: ready.consent.auth_time,
+            iat: now,
+            exp: now.plus(server.profile.rules().refresh_token.lifetime),
+            revoked: false,
+        };
+        let refreshes = ciba(sender)?.refreshes;
+        let secret = refreshes.then(|| Secret::draw(server.entropy()));
+        let minted = Self::of(server, (sender, &yes, secret.as_ref().map(Secret::digest)), now)?;
+        Ok(Self { refresh: secret.map(|secret| (secret, yes)), ..minted })
+    }
+
+    /// For the refresh token of that digest, which stands for `yes` (RFC 6749 §6). It stays as it is.
+    pub(super) fn of_refresh(
+        server: &Server,
+        (sender, yes, digest): (&Sender, &RefreshToken, Digest),
+        now: Timestamp,
+    ) -> Result<Self, Rejection> {
+        Self::of(server, (sender, yes, Some(digest)), now)
+    }
+
+    /// An access token never outlives what it came of.
+    fn of(
+        server: &Server,
+        (sender, yes, refresh): (&Sender, &RefreshToken, Option<Digest>),
+        now: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let left = u32::try_from(yes.exp.since(now)).unwrap_or(0);
+        let expires_in = server.profile.rules().access_token.lifetime.min(left);
+        let record = AccessToken {
+            client_id: yes.client_id.clone(),
+            sub: yes.sub.clone(),
+            scope: yes.scope.clone(),
+            cnf: sender.binding.clone(),
+            acr: yes.acr.clone(),
+            auth_time: yes.auth_time,
+            iat: now,
+            exp: now.plus(expires_in),
+            refresh,
+            revoked: false,
+        };
+        let id_token = id_token(server, (sender, &record), now)?;
+        Ok(Self { access: (Secret::draw(server.entropy()), record), refresh: None, id_token, expires_in })
+    }
+
+    /// What the store has to know before anybody has them.
+    pub(super) fn issued(&self) -> Issued<'_> {
+        let (secret, record) = &self.access;
+        let refresh = self.refresh.as_ref().map(|(secret, record)| (secret, record));
+        Issued { access: (secret, record), refresh }
+    }
+
+    /// What the client is told.
+    pub(super) fn into_answer(self) -> Tokens {
+        let (access_token, record) = self.access;
+        Tokens {
+            access_token,
+            token_type: "Bearer",
+            expires_in: self.expires_in,
+            scope: record.scope.join(" "),
+            refresh_token: self.refresh.map(|(secret, _)| secret),
+            id_token: self.id_token,
+        }
+    }
 }
 
-/// OpenID Connect Core §2, CIBA §10.1.1. No `nonce`: CIBA has none to return. `acr` only as the bank reported it.
-fn id_token(
-    server: &Server,
-    (request, record): (&Verified<Redemption>, &AccessToken),
-    now: Timestamp,
-) -> Result<Secret, Rejection> {
-    let failed = |cause| Rejection::new(Reason::ServerError, "CIBA-10.1-11", cause);
-    let Role::Ciba { id_token_signed_response_alg: alg, .. } = request.sender().client.role else {
-        return Err(failed("the client is not a CIBA client"));
-    };
+/// OpenID Connect Core §2, §12.2, CIBA §10.1.1. No `nonce`: CIBA has none to return. `acr` only as the bank reported it, and `auth_time` that of the
+/// approval, however often it is refreshed.
+fn id_token(server: &Server, (sender, record): (&Sender, &AccessToken), now: Timestamp) -> Result<Secret, Rejection> {
+    let alg = ciba(sender)?.id_token_signed_response_alg;
     let mut claims = Map::new();
     claims.insert("iss".into(), server.profile.issuer().issuer.as_str().into());
-    claims.insert("sub".into(), record.sub.as_str().into());
+    claims.insert("sub".into(), server.sub_for(&sender.client, &record.sub).into());
     claims.insert("aud".into(), record.client_id.as_str().into());
     claims.insert("iat".into(), now.seconds().into());
     claims.insert("exp".into(), now.plus(server.profile.rules().id_token.lifetime).seconds().into());
@@ -69,4 +113,12 @@ fn id_token(
     }
     let key = server.keyring.key(alg).ok_or_else(|| failed("there is no key for the client's algorithm"))?;
     key.sign("JWT", &Value::Object(claims)).map_err(|_| failed("signing failed"))
+}
+
+fn ciba(sender: &Sender) -> Result<&Ciba, Rejection> {
+    sender.client.ciba().ok_or_else(|| failed("the client is not a CIBA client"))
+}
+
+fn failed(cause: &'static str) -> Rejection {
+    Rejection::new(Reason::ServerError, "CIBA-10.1-11", cause)
 }

@@ -6,16 +6,22 @@ pub mod decision;
 pub mod discovery;
 pub mod introspect;
 mod mint;
+pub mod register;
+pub mod revoke;
+pub mod standing;
 pub mod token;
+pub mod userinfo;
 
 use std::sync::Arc;
 
 use crate::clock::{Clock, Timestamp};
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
+use crate::outbound::ping::Pings;
 use crate::profile::Profile;
-use crate::profile::gate::Gate;
-use crate::secret::{Digest, Entropy};
+use crate::profile::client::Client;
+use crate::profile::gate::{Gate, Trust};
+use crate::secret::{Entropy, Pseudonyms};
 use crate::store::Store;
 
 /// One issuer: its rules, its memory, its keys, and the bank behind it.
@@ -26,6 +32,8 @@ pub struct Server {
     pub(crate) store: Arc<Store>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) keyring: Keyring,
+    pub(crate) pings: Option<Pings>,
+    pseudonyms: Option<Pseudonyms>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -36,19 +44,19 @@ pub struct Parts {
     pub profile: Arc<Profile>,
     pub store: Arc<Store>,
     pub authenticator: Arc<dyn Authenticator>,
-    pub keyring: Keyring,
+    pub trust: Trust,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    /// SHA-256 of each certificate that may decide.
-    pub bank: Vec<Digest>,
 }
 
 impl Server {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { profile, store, authenticator, keyring, clock, entropy, bank } = parts;
-        let gate = Gate::new(profile.clone(), store.clone(), bank, clock.clone());
-        Self { gate, profile, store, authenticator, keyring, clock, entropy }
+        let Parts { profile, store, authenticator, trust, clock, entropy } = parts;
+        let pings = trust.calls.clone().map(|calls| Pings::new(calls, store.clone(), clock.clone()));
+        let (keyring, pseudonyms) = (trust.keyring.clone(), trust.pseudonyms.clone());
+        let gate = Gate::new(profile.clone(), store.clone(), trust, clock.clone());
+        Self { gate, profile, store, authenticator, keyring, pings, pseudonyms, clock, entropy }
     }
 
     /// Where this server's unguessable bytes come from.
@@ -63,5 +71,14 @@ impl Server {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// By which name `client` knows the user `sub` (OpenID Connect Core §8). Without pseudonyms there are no pairwise clients.
+    pub(crate) fn sub_for(&self, client: &Client, sub: &str) -> String {
+        let sector = client.ciba().and_then(|ciba| ciba.sector.as_deref());
+        match sector.zip(self.pseudonyms.as_ref()) {
+            Some((sector, pseudonyms)) => pseudonyms.hide(sector, sub),
+            None => sub.to_owned(),
+        }
     }
 }

@@ -1,28 +1,46 @@
-//! The token endpoint (CIBA §10.1).
+//! The token endpoint (CIBA §10.1, RFC 6749 §6).
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 
-use crate::endpoint::{Server, mint};
+use crate::endpoint::Server;
+use crate::endpoint::mint::Minted;
 use crate::error::Rejection;
+use crate::profile::exchange::Exchange;
 use crate::profile::redemption::Redemption;
+use crate::profile::refresh::Refresh;
 use crate::profile::verified::Verified;
 use crate::wire::answer::Tokens;
 
-/// Signs first, then spends the grant, then answers: a crash costs the client a new request, never the bank a second token.
+/// Tokens for an approval, or for a refresh token.
 ///
 /// # Errors
-/// CIBA §11.
-pub async fn handle(
-    State(server): State<Arc<Server>>,
-    request: Verified<Redemption>,
-) -> Result<Json<Tokens>, Rejection> {
+/// CIBA §11, RFC 6749 §5.2.
+pub async fn handle(State(server): State<Arc<Server>>, request: Verified<Exchange>) -> Result<Json<Tokens>, Rejection> {
+    let client_id = request.client_id().map(str::to_owned);
+    let exchanged = match request.into_grant() {
+        Exchange::Ciba(request) => redeem(&server, &request).await,
+        Exchange::RefreshToken(request) => refresh(&server, &request).await,
+    };
+    exchanged.map(Json).map_err(|refusal| Rejection { client: client_id, ..refusal })
+}
+
+/// Signs first, then spends the grant, then answers: a crash costs the client a new request, never the bank a second token.
+async fn redeem(server: &Server, request: &Verified<Redemption>) -> Result<Tokens, Rejection> {
     let now = server.now();
-    let by = |refusal: Rejection| refusal.by(&request.sender().client.client_id);
-    let ready = server.store.poll(&request, now).await.map_err(by)?;
-    let minted = mint::tokens(&server, (&request, &ready), now).map_err(by)?;
-    server.store.redeem(ready, (&minted.answer.access_token, &minted.record), now).await.map_err(by)?;
-    Ok(Json(minted.answer))
+    let ready = server.store.poll(request, now).await?;
+    let minted = Minted::of_approval(server, (request.sender(), &ready), now)?;
+    server.store.redeem(ready, &minted.issued(), now).await?;
+    Ok(minted.into_answer())
+}
+
+async fn refresh(server: &Server, request: &Verified<Refresh>) -> Result<Tokens, Rejection> {
+    let now = server.now();
+    let standing = server.store.refreshable(request, now).await?;
+    let digest = request.refresh_token().digest();
+    let minted = Minted::of_refresh(server, (request.sender(), &standing, digest), now)?;
+    server.store.keep(&minted.issued()).await?;
+    Ok(minted.into_answer())
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::HeaderMap;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::endpoint::Server;
@@ -13,7 +16,7 @@ use crate::error::{Reason, Rejection};
 use crate::http::line::Who;
 use crate::profile::gate;
 use crate::profile::verified::Verified;
-use crate::wire::inbound::{Inbound, PeerCertificate};
+use crate::wire::inbound::{Authorization, Inbound, PeerCertificate};
 
 /// The largest body.
 const LARGEST: usize = 64 * 1024;
@@ -38,6 +41,9 @@ impl<T: gate::Request> FromRequest<Arc<Server>> for Verified<T> {
 async fn inbound(request: Request) -> Result<Inbound, Rejection> {
     let (parts, body) = request.into_parts();
     let too_large = || Rejection::new(Reason::ContentTooLarge, "limits", "the body is larger than 64 KiB");
+    if body.size_hint().lower() > LARGEST as u64 {
+        return Err(too_large());
+    }
     let limited = Limited::new(body, LARGEST).collect();
     let collected = match parts.extensions.get::<BodyDeadline>() {
         None => limited.await,
@@ -58,8 +64,32 @@ async fn inbound(request: Request) -> Result<Inbound, Rejection> {
     Ok(Inbound {
         query: parts.uri.query().is_some_and(|query| !query.is_empty()),
         content_type: content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
-        authorization: parts.headers.contains_key(AUTHORIZATION),
+        authorization: authorization(&parts.headers),
+        place: parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
+        accept: media_types(&parts.headers),
         certificate: parts.extensions.get::<PeerCertificate>().cloned(),
         body,
     })
+}
+
+/// Two headers are as good as none that can be read.
+fn authorization(headers: &HeaderMap) -> Option<Authorization> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let first = values.next()?;
+    Some(match (first.to_str(), values.next()) {
+        (Ok(value), None) => Authorization::parse(value),
+        _ => Authorization::Other,
+    })
+}
+
+/// RFC 9110 §12.4.2: a weight of nothing.
+const NOT_WANTED: [&str; 5] = ["q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"];
+
+fn media_types(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let types = values.flat_map(|value| value.split(','));
+    let wanted = types
+        .map(str::to_ascii_lowercase)
+        .filter(|one| !one.split(';').skip(1).any(|part| NOT_WANTED.contains(&part.trim())));
+    wanted.map(|one| one.split(';').next().unwrap_or_default().trim().to_owned()).collect()
 }

@@ -14,6 +14,10 @@ pub(super) async fn unambiguous(request: Request, next: Next) -> Response {
     if headers.get_all(HOST).iter().count() != 1 {
         return refused(Rejection::new(Reason::InvalidRequest, "HTTP", "there is no Host, or more than one"));
     }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if request.uri().authority().is_some_and(|authority| host != Some(authority.as_str())) {
+        return refused(Rejection::new(Reason::InvalidRequest, "HTTP", "the URI names another Host"));
+    }
     if headers.contains_key(TRANSFER_ENCODING) {
         return refused(Rejection::new(Reason::LengthRequired, "HTTP", "the body has a transfer coding"));
     }

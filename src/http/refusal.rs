@@ -16,6 +16,12 @@ impl IntoResponse for Rejection {
         if reason == Reason::InvalidClientHeader {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"not offered\""));
         }
+        if reason == Reason::MissingToken {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if reason == Reason::InvalidToken {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+        }
         if reason == Reason::TemporarilyUnavailable {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::endpoint::{Server, authorization, backchannel, decision, discovery, introspect, token};
+use crate::endpoint::{
+    Server, authorization, backchannel, decision, discovery, introspect, register, revoke, standing, token, userinfo,
+};
 use crate::error::{Reason, Rejection};
 use crate::http::{framing, line};
 use crate::profile::issuer::path;
@@ -38,7 +40,7 @@ pub enum Answers {
 pub struct Route {
     /// On which listener.
     pub side: Side,
-    /// The only method it answers, unless it answers nobody.
+    /// The method, unless it answers nobody. A path with several has a route for each.
     pub method: &'static str,
     /// Where.
     pub path: &'static str,
@@ -99,11 +101,67 @@ pub const ROUTES: &[Route] = &[
         serves: || post(introspect::handle),
     },
     Route {
+        side: Side::Public,
+        method: "POST",
+        path: path::REVOCATION,
+        answers: Answers::Verified,
+        serves: || post(revoke::handle),
+    },
+    Route {
+        side: Side::Public,
+        method: "GET",
+        path: path::USERINFO,
+        answers: Answers::Verified,
+        serves: || get(userinfo::handle),
+    },
+    Route {
+        side: Side::Public,
+        method: "POST",
+        path: path::USERINFO,
+        answers: Answers::Verified,
+        serves: || post(userinfo::handle),
+    },
+    Route {
+        side: Side::Public,
+        method: "POST",
+        path: path::REGISTRATION,
+        answers: Answers::Verified,
+        serves: || post(register::create),
+    },
+    Route {
+        side: Side::Public,
+        method: "GET",
+        path: path::MANAGEMENT,
+        answers: Answers::Verified,
+        serves: || get(register::read),
+    },
+    Route {
+        side: Side::Public,
+        method: "PUT",
+        path: path::MANAGEMENT,
+        answers: Answers::Verified,
+        serves: || put(register::update),
+    },
+    Route {
+        side: Side::Public,
+        method: "DELETE",
+        path: path::MANAGEMENT,
+        answers: Answers::Verified,
+        serves: || delete(register::delete),
+    },
+    Route {
         side: Side::Internal,
         method: "POST",
         path: path::DECISION,
         answers: Answers::Verified,
         serves: || post(decision::handle),
+    },
+    Route {
+        side: Side::Internal,
+        method: "POST",
+        path: path::STANDING,
+        answers: Answers::Verified,
+        serves: || post(standing::handle),
     },
 ];
 

@@ -20,6 +20,11 @@ impl Claims {
         Self(object)
     }
 
+    /// The members themselves.
+    pub fn into_object(self) -> Object {
+        self.0
+    }
+
     /// Whether `name` is there, of whatever type.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

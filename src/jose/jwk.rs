@@ -40,12 +40,9 @@ impl PublicKey {
     /// Reads a JWK (RFC 7517 §4).
     ///
     /// # Errors
-    /// [`Unusable`]: a private member, an RSA modulus outside 2048–4096 bits, a weak exponent, a curve other than P-256, a point off the curve,
+    /// [`Unusable`]: an RSA modulus outside 2048–4096 bits, a weak exponent, a curve other than P-256, a point off the curve,
     /// or an `alg` that does not fit the key (FAPI 1.0 part 1 §5.2.2-5 and -6).
     fn read(jwk: &Jwk) -> Result<Self, Unusable> {
-        if PRIVATE.iter().any(|member| jwk.parameter(member).is_some()) {
-            return Err(Unusable("a key has a private or symmetric member; register public keys only"));
-        }
         let (alg, engine) = match jwk.key_type() {
             "EC" => (Alg::Es256, elliptic(jwk)?),
             "RSA" => (Alg::Ps256, rsa(jwk)?),
@@ -96,10 +93,11 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a JWK Set (RFC 7517 §5). Keys for encryption are left out, as RFC 7517 §4.2 lets them stand beside the others.
+    /// Reads a JWK Set (RFC 7517 §5). Keys for encryption and keys of other kinds are left out (RFC 7517 §4.2, §5).
     ///
     /// # Errors
-    /// [`Unusable`]: over 64 KiB or 20 keys, not strict JSON, no signature key, or any key that [`PublicKey`] refuses.
+    /// [`Unusable`]: over 64 KiB or 20 keys, not strict JSON, no signature key, a private or symmetric member in any entry, or any key that
+    /// [`PublicKey`] refuses.
     pub fn parse(text: &[u8]) -> Result<Self, Unusable> {
         if text.len() > LARGEST_SET {
             return Err(Unusable("the key set is larger than 64 KiB"));
@@ -116,13 +114,17 @@ impl KeySet {
             let Value::Object(members) = entry else {
                 return Err(Unusable("an entry of the key set is not an object"));
             };
+            if PRIVATE.iter().any(|member| members.contains_key(*member)) {
+                return Err(Unusable("a key has a private or symmetric member; register public keys only"));
+            }
             let jwk = Jwk::from_map(members).map_err(|_| Unusable("an entry of the key set is not a JWK"))?;
             let chain = jwk
                 .parameter("x5c")
                 .map(|_| jwk.x509_certificate_chain().ok_or(Unusable("an x5c is not a list of certificates")))
                 .transpose()?;
-            certificates.extend(chain.iter().filter_map(|chain| chain.first()).map(|leaf| Digest::of(leaf)));
-            if jwk.key_use() != Some("enc") {
+            let foreign = !["RSA", "EC", "oct"].contains(&jwk.key_type());
+            if jwk.key_use() != Some("enc") && !foreign {
+                certificates.extend(chain.iter().filter_map(|chain| chain.first()).map(|leaf| Digest::of(leaf)));
                 keys.push(PublicKey::read(&jwk)?);
             }
         }
@@ -140,6 +142,13 @@ impl KeySet {
             .iter()
             .filter(move |key| key.alg == alg && (kid.is_none() || kid == key.kid.as_deref()))
             .map(|key| key as &dyn JwsVerifier)
+    }
+
+    /// These keys and those of `other`.
+    #[must_use]
+    pub fn with(mut self, other: Option<Self>) -> Self {
+        self.keys.extend(other.into_iter().flat_map(|other| other.keys));
+        self
     }
 
     /// Whether the certificate of that thumbprint heads an `x5c` of the set (RFC 8705 §2.2).

@@ -13,7 +13,7 @@ use josekit::jws::{JwsAlgorithm, JwsHeader, JwsSigner, serialize_compact};
 use serde_json::{Map, Value, json};
 
 use crate::jose::alg::Alg;
-use crate::jose::jwk::Unusable;
+use crate::jose::jwk::{KeySet, Unusable};
 use crate::secret::{Digest, Secret};
 
 /// One private key and the algorithm it serves.
@@ -133,28 +133,38 @@ impl JwsSigner for SigningKey {
     }
 }
 
-/// The keys this server signs with, at most one for each algorithm.
+/// The keys this server signs with, at most one for each algorithm, and those whose signatures it still knows as its own.
 #[derive(Clone, Debug)]
-pub struct Keyring(Vec<SigningKey>);
+pub struct Keyring {
+    keys: Vec<SigningKey>,
+    own: Arc<KeySet>,
+}
 
 impl Keyring {
-    /// A ring of `keys`.
+    /// A ring of `keys`, beside the public keys that were `retired`.
     ///
     /// # Errors
     /// [`Unusable`]: no key, or two for one algorithm.
-    pub fn new(keys: Vec<SigningKey>) -> Result<Self, Unusable> {
+    pub fn new(keys: Vec<SigningKey>, retired: Option<KeySet>) -> Result<Self, Unusable> {
         if keys.is_empty() {
             return Err(Unusable("there is no signing key"));
         }
         if Alg::ALL.iter().any(|alg| keys.iter().filter(|key| key.alg == *alg).count() > 1) {
             return Err(Unusable("there are two signing keys for one algorithm"));
         }
-        Ok(Self(keys))
+        let public = json!({ "keys": keys.iter().map(SigningKey::public).collect::<Vec<_>>() });
+        let own = KeySet::parse(public.to_string().as_bytes())?;
+        Ok(Self { keys, own: Arc::new(own.with(retired)) })
+    }
+
+    /// The public keys of all that this server ever signed with, as far as it remembers.
+    pub fn own(&self) -> Arc<KeySet> {
+        self.own.clone()
     }
 
     /// The key for `alg`.
     pub fn key(&self, alg: Alg) -> Option<&SigningKey> {
-        self.0.iter().find(|key| key.alg == alg)
+        self.keys.iter().find(|key| key.alg == alg)
     }
 
     /// The algorithms there are keys for.
@@ -164,14 +174,13 @@ impl Keyring {
 
     /// The public keys: `kid`, `use` and `alg` in each, so that one key matches each token (OpenID Connect Core §10.1).
     pub fn jwks(&self) -> Value {
-        json!({ "keys": self.0.iter().map(SigningKey::public).collect::<Vec<_>>() })
+        json!({ "keys": self.keys.iter().map(SigningKey::public).collect::<Vec<_>>() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::jwk::KeySet;
     use crate::jose::jws::Compact;
 
     fn keys() -> Vec<SigningKey> {
@@ -185,9 +194,9 @@ mod tests {
 
     #[test]
     fn what_the_ring_signs_its_published_keys_verify_and_only_those() {
-        let ring = Keyring::new(keys()).expect("one of each");
+        let ring = Keyring::new(keys(), None).expect("one of each");
         let published = KeySet::parse(ring.jwks().to_string().as_bytes()).expect("public keys");
-        let others = KeySet::parse(Keyring::new(keys()).expect("one of each").jwks().to_string().as_bytes())
+        let others = KeySet::parse(Keyring::new(keys(), None).expect("one of each").jwks().to_string().as_bytes())
             .expect("public keys");
         for alg in Alg::ALL {
             let token = ring.key(alg).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
@@ -206,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_ring_needs_exactly_one_key_for_each_algorithm_it_serves() {
-        assert!(Keyring::new(Vec::new()).is_err());
-        assert!(Keyring::new([keys(), keys()].concat()).is_err());
+        assert!(Keyring::new(Vec::new(), None).is_err());
+        assert!(Keyring::new([keys(), keys()].concat(), None).is_err());
         assert!(SigningKey::from_pkcs8(b"not a key").is_err());
         let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
         assert!(SigningKey::from_pkcs8(&p384.serialize_der()).is_err());

@@ -3,6 +3,9 @@
 //! TLS only, no redirects, no proxy from the environment, no silent retries, deadlines on connecting and on the whole call, a cap on the answer.
 
 pub mod authenticator;
+pub mod guard;
+pub mod jwks;
+pub mod ping;
 pub mod scripted;
 pub mod webhook;
 
@@ -11,12 +14,15 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Response;
 use reqwest::redirect::Policy;
+use reqwest::{RequestBuilder, Response};
 use rustls::crypto::{CryptoProvider, aws_lc_rs as engine};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
+
+use crate::outbound::guard::{Guard, foreign};
+use crate::secret::Secret;
 
 const CONNECT: Duration = Duration::from_secs(2);
 const TOTAL: Duration = Duration::from_secs(5);
@@ -33,8 +39,20 @@ pub struct Failed(pub &'static str);
 pub struct Identity {
     /// The certificate authorities of the other side.
     pub trust: RootCertStore,
-    /// Our certificate, first in its chain, and its key.
-    pub certificate: (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
+    /// Our certificate, first in its chain, and its key; without one, we appear as nobody.
+    pub certificate: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+/// Whom we call.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom {
+    /// One that the operator named.
+    Named,
+    /// Whoever a client named: through the [`guard`].
+    Foreign {
+        /// Whether loopback counts as the internet. For development.
+        loopback: bool,
+    },
 }
 
 /// What came back.
@@ -45,23 +63,29 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// A client for one other side.
+/// A client for one kind of other side.
 #[derive(Clone, Debug)]
-pub struct Outbound(reqwest::Client);
+pub struct Outbound {
+    client: reqwest::Client,
+    whom: Whom,
+}
 
 impl Outbound {
     /// A client that appears as `identity`.
     ///
     /// # Errors
     /// The key does not fit the certificate, or cannot be used.
-    pub fn new(identity: Identity) -> Result<Self, Failed> {
-        let (chain, key) = identity.certificate;
+    pub fn new(identity: Identity, whom: Whom) -> Result<Self, Failed> {
         let tls = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(VERSIONS)
             .map_err(|_| Failed("the TLS versions and suites do not fit together"))?
-            .with_root_certificates(identity.trust)
-            .with_client_auth_cert(chain, key)
-            .map_err(|_| Failed("the key does not fit the certificate"))?;
+            .with_root_certificates(identity.trust);
+        let tls = match identity.certificate {
+            None => tls.with_no_client_auth(),
+            Some((chain, key)) => {
+                tls.with_client_auth_cert(chain, key).map_err(|_| Failed("the key does not fit the certificate"))?
+            }
+        };
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -70,9 +94,12 @@ impl Outbound {
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(TOTAL)
-            .pool_idle_timeout(IDLE)
-            .build();
-        client.map(Self).map_err(|_| Failed("the HTTP client could not be built"))
+            .pool_idle_timeout(IDLE);
+        let client = match whom {
+            Whom::Named => client,
+            Whom::Foreign { loopback } => client.dns_resolver(Arc::new(Guard::new(loopback))),
+        };
+        client.build().map(|client| Self { client, whom }).map_err(|_| Failed("the HTTP client could not be built"))
     }
 
     /// `POST`s `body` as JSON to `url`, which the operator configured, for an answer with a body.
@@ -80,16 +107,7 @@ impl Outbound {
     /// # Errors
     /// [`Failed`]: no answer within five seconds, two of them for the connection, or one over 64 KiB.
     pub async fn ask(&self, url: &str, body: &impl Serialize) -> Result<Answer, Failed> {
-        let mut response = self.send(url, body).await?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| Failed("the answer broke off"))? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(Failed("the answer is too large"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body })
+        whole(self.send(self.client.post(url).body(json(body)?)).await?).await
     }
 
     /// The same, where the status says it all.
@@ -97,16 +115,38 @@ impl Outbound {
     /// # Errors
     /// [`Failed`]: no answer within five seconds, two of them for the connection.
     pub async fn tell(&self, url: &str, body: &impl Serialize) -> Result<u16, Failed> {
-        Ok(self.send(url, body).await?.status().as_u16())
+        Ok(self.send(self.client.post(url).body(json(body)?)).await?.status().as_u16())
     }
 
-    /// What went wrong is logged here, where it is known: the errors of the client name the URL and the cause, nothing that was sent.
-    async fn send(&self, url: &str, body: &impl Serialize) -> Result<Response, Failed> {
-        let body = serde_json::to_vec(body).map_err(|_| Failed("the call could not be written as JSON"))?;
-        let request = self.0.post(url).header("content-type", "application/json").header("accept", "application/json");
-        request.body(body).send().await.map_err(|error| {
+    /// The same to a URL that a client registered, with the `token` it gave for that (CIBA §10.2). What it answers is not read.
+    ///
+    /// # Errors
+    /// As for [`tell`](Self::tell), and where the URL is not a [foreign] one, or leads inside.
+    pub async fn notify(&self, (url, token): (&str, &Secret), body: &impl Serialize) -> Result<u16, Failed> {
+        let url = foreign(url).map_err(Failed)?;
+        let call = self.client.post(url).bearer_auth(token.reveal()).body(json(body)?);
+        Ok(self.send(call).await?.status().as_u16())
+    }
+
+    /// `GET`s JSON from a URL that a client registered.
+    ///
+    /// # Errors
+    /// As for [`ask`](Self::ask), and where the URL is not a [foreign] one, or leads inside.
+    pub async fn fetch(&self, url: &str) -> Result<Answer, Failed> {
+        whole(self.send(self.client.get(foreign(url).map_err(Failed)?)).await?).await
+    }
+
+    /// What went wrong is logged here, where it is known: of a call to one that the operator named, the origin and the innermost cause, which can hold
+    /// nothing that was sent; of a call to another, nothing in its words.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
+        let request = request.header("content-type", "application/json").header("accept", "application/json");
+        request.send().await.map_err(|error| {
+            let origin = error.url().map(|url| url.origin().ascii_serialization());
             let cause = iter::successors(error.source(), |error| (*error).source()).last().map(ToString::to_string);
-            tracing::warn!(url, cause, "a call to the bank failed");
+            match self.whom {
+                Whom::Named => tracing::warn!(origin, cause, "an outbound call failed"),
+                Whom::Foreign { .. } => tracing::debug!("a call to a client failed"),
+            }
             match () {
                 () if error.is_timeout() => Failed("no answer in time"),
                 () if error.is_connect() => Failed("no connection, or TLS failed"),
@@ -114,6 +154,22 @@ impl Outbound {
             }
         })
     }
+}
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>, Failed> {
+    serde_json::to_vec(body).map_err(|_| Failed("the call could not be written as JSON"))
+}
+
+async fn whole(mut response: Response) -> Result<Answer, Failed> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| Failed("the answer broke off"))? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(Failed("the answer is too large"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
 }
 
 /// TLS 1.3 before 1.2, nothing older.

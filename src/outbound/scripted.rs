@@ -17,6 +17,7 @@ pub struct Scripted(Mutex<Script>);
 #[derive(Debug, Default)]
 struct Script {
     users: HashMap<String, Identified>,
+    codes: HashMap<String, String>,
     silent: bool,
     unreachable: bool,
     slow: Option<Arc<Notify>>,
@@ -27,6 +28,11 @@ impl Scripted {
     /// From now on `hint` means `answer`.
     pub fn knows(&self, hint: &str, answer: Identified) {
         self.script().users.insert(hint.to_owned(), answer);
+    }
+
+    /// From now on whoever means `hint` has to know `code`.
+    pub fn asks_for(&self, hint: &str, code: &str) {
+        self.script().codes.insert(hint.to_owned(), code.to_owned());
     }
 
     /// From now on the bank does not answer, or does again.
@@ -64,6 +70,11 @@ impl Authenticator for Scripted {
         let script = self.script();
         if script.silent {
             return Err(Failed("the script says to be silent"));
+        }
+        match (script.codes.get(question.hint), question.user_code) {
+            (Some(_), None) if question.user_code_possible => return Ok(Identified::MissingUserCode {}),
+            (Some(right), Some(code)) if right != code => return Ok(Identified::InvalidUserCode {}),
+            _ => {}
         }
         Ok(script.users.get(question.hint).cloned().unwrap_or(Identified::Unknown {}))
     }

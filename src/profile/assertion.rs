@@ -113,7 +113,10 @@ pub(super) async fn authenticate(gate: &Gate, form: &Form) -> Result<Arc<Client>
         return Err(failed("CA-7", "the typ is that of another kind of token"));
     }
     let claimed = token.unverified("sub").ok_or_else(|| failed("CA-3", "there is no sub"))?;
-    let client = gate.clients.client(claimed).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
+    let Some(client) = gate.clients.client(claimed).await? else {
+        gate.pretend(&token);
+        return Err(failed("CA-14", "no such client"));
+    };
     let by = client.client_id.clone();
     believe(gate, token, (client, form)).await.map_err(|refusal| refusal.by(&by))
 }
@@ -125,9 +128,10 @@ async fn believe(
     (client, form): (Arc<Client>, &Form),
 ) -> Result<Arc<Client>, Rejection> {
     let Authentication::PrivateKeyJwt(alg) = client.authentication else {
+        gate.pretend(&token);
         return Err(Rejection::new(Reason::InvalidClient, "CIBA-7.1-4", "the client is registered for another method"));
     };
-    let signed = token.verify(&client.jwks, alg);
+    let signed = gate.vouched(&client, token, alg).await;
     let claims = signed.map_err(malformed(Reason::InvalidClient, "CA-12"))?;
     let assertion = ClientAssertion::read(client, &claims, form.value("client_id"))
         .map_err(malformed(Reason::InvalidClient, "CA-2"))?;

@@ -1,35 +1,32 @@
 //! [`Backchannel`]: an authentication request at the backchannel endpoint (CIBA §7.1), and the clauses that govern it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
-use crate::profile::client::Client;
-use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::client::{Ciba, Client, Delivery};
+use crate::profile::gate::{Gate, Kind, Request, Spent, malformed};
+use crate::profile::hint::{Hint, Once};
 use crate::profile::plain::is_plain;
+use crate::profile::scope::is_scope;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::profile::{Profile, client_auth, request_object};
+use crate::secret::Secret;
 use crate::wire::Malformed;
-use crate::wire::inbound::Inbound;
+use crate::wire::inbound::{Inbound, is_b64token};
 
-const HINTS: [&str; 3] = ["login_hint_token", "id_token_hint", "login_hint"];
-const LONGEST_SCOPE: usize = 2 * 1024;
-const MOST_SCOPES: usize = 64;
-const LONGEST_HINT: usize = 512;
+/// The kinds of hints (CIBA §7.1).
+pub(super) const HINTS: [&str; 3] = ["login_hint_token", "id_token_hint", "login_hint"];
 const LONGEST_ACR_VALUES: usize = 512;
 const MOST_ACR_VALUES: usize = 8;
 const LARGEST_CONTEXT: usize = 4 * 1024;
 const DEEPEST_CONTEXT: usize = 8;
-
-/// Who is to be asked, in the client's words.
-pub struct Hint {
-    /// The parameter that carried it.
-    pub hint_type: &'static str,
-    /// Its value.
-    pub value: String,
-}
+const LONGEST_USER_CODE: usize = 64;
+/// CIBA §7.1: at most 1,024 characters; 22 of base64 can hold the 128 bits it asks for.
+const NOTIFICATION_TOKEN: RangeInclusive<usize> = 22..=1024;
 
 /// An authentication request, parsed from the request object alone.
 pub struct Backchannel {
@@ -39,7 +36,8 @@ pub struct Backchannel {
     binding_message: Option<String>,
     requested_expiry: Option<u32>,
     acr_values: Vec<String>,
-    user_code: bool,
+    user_code: Option<Secret>,
+    client_notification_token: Option<Secret>,
     request_context: Option<Value>,
 }
 
@@ -85,7 +83,7 @@ impl Governed for Backchannel {
             clause: "CIBA-7.1-26",
             reason: Reason::InvalidRequest,
             says: "the hint is of a kind that is not offered, too long, or has control characters",
-            holds: |r, p, _| r.hints.iter().all(|hint| is_usable(hint, p)),
+            holds: |r, p, _| r.hints.iter().all(|hint| hint.is_usable(p)),
         },
         Rule {
             clause: "FAPICIBA-5.2.2-2",
@@ -106,8 +104,20 @@ impl Governed for Backchannel {
         Rule {
             clause: "CIBA-7.1-31",
             reason: Reason::InvalidRequest,
-            says: "user_code is not offered",
-            holds: |r, _, _| !r.user_code,
+            says: "user_code is not registered for this client, or too long",
+            holds: |r, _, _| r.user_code.as_ref().is_none_or(|code| r.may_send(code)),
+        },
+        Rule {
+            clause: "CIBA-7.1-13",
+            reason: Reason::InvalidRequest,
+            says: "there is no client_notification_token, or it is too short, too long, or has unusual characters",
+            holds: |r, _, _| match r.client.ciba().map(|ciba| &ciba.delivery) {
+                Some(Delivery::Ping(_)) => {
+                    let token = r.client_notification_token.as_ref();
+                    token.is_some_and(|token| is_b64token(token.reveal(), NOTIFICATION_TOKEN))
+                }
+                Some(Delivery::Poll) | None => true,
+            },
         },
         Rule {
             clause: "FAPICIBA-5.3-1",
@@ -129,8 +139,11 @@ impl Request for Backchannel {
         let client = client_auth::authenticate(gate, &inbound, &form).await?;
         let by = client.client_id.clone();
         let object = request_object::open(gate, &client, &form).await.map_err(|refusal| refusal.by(&by))?;
-        Self::parse(client, object.claims())
-            .map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))
+        let request = Self::parse(client, object.claims());
+        let request = request.map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))?;
+        // CIBA §7.2: the hint comes after everything else.
+        let request = gate.hold(request).map_err(|refusal| refusal.by(&by))?.into_request();
+        request.believed(gate).map_err(|refusal| refusal.by(&by))
     }
 }
 
@@ -149,6 +162,17 @@ impl Verified<Backchannel> {
     /// What is asked for.
     pub fn scope(&self) -> Vec<String> {
         self.request().scopes().map(str::to_owned).collect()
+    }
+
+    /// The code by which the user lets the client have them asked (CIBA §7.1.2).
+    pub fn user_code(&self) -> Option<&Secret> {
+        self.request().user_code.as_ref()
+    }
+
+    /// By which token a client that is pinged knows the ping.
+    pub fn client_notification_token(&self) -> Option<&Secret> {
+        let pinged = |ciba: &Ciba| matches!(ciba.delivery, Delivery::Ping(_));
+        self.request().client_notification_token.as_ref().filter(|_| self.client().ciba().is_some_and(pinged))
     }
 
     /// What both devices show.
@@ -173,7 +197,35 @@ impl Verified<Backchannel> {
     }
 }
 
+impl Gate {
+    /// Spends the hint of a request that is otherwise in order, where it is one that is good once.
+    ///
+    /// # Errors
+    /// It was used before, or the store could not say.
+    pub async fn spend_hint(&self, request: &Verified<Backchannel>) -> Result<(), Rejection> {
+        match &request.hint().once {
+            None => Ok(()),
+            Some(Once { iss, jti, until }) => {
+                let id = Spent { kind: Kind::LoginHintToken, client_id: iss, jti };
+                self.spend(&id, *until, Reason::InvalidRequest).await
+            }
+        }
+    }
+}
+
 impl Backchannel {
+    /// With what the hint says, where it is a token.
+    fn believed(self, gate: &Gate) -> Result<Self, Rejection> {
+        let client = &self.client;
+        let hints = self.hints.into_iter().map(|hint| hint.believed(gate, client)).collect::<Result<_, _>>()?;
+        Ok(Self { hints, ..self })
+    }
+
+    fn may_send(&self, code: &Secret) -> bool {
+        let fine = code.reveal().len() <= LONGEST_USER_CODE && !code.reveal().chars().any(char::is_control);
+        fine && self.client.ciba().is_some_and(|ciba| ciba.user_code)
+    }
+
     fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scope.split(' ')
     }
@@ -182,7 +234,7 @@ impl Backchannel {
         let mut hints = Vec::new();
         for hint_type in HINTS {
             if let Some(value) = claims.string(hint_type)? {
-                hints.push(Hint { hint_type, value: value.to_owned() });
+                hints.push(Hint { hint_type, value: value.to_owned(), once: None });
             }
         }
         let acr_values = claims.string("acr_values")?.unwrap_or_default();
@@ -196,7 +248,10 @@ impl Backchannel {
             binding_message: claims.string("binding_message")?.map(str::to_owned),
             requested_expiry: expiry(claims)?,
             acr_values: acr_values.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect(),
-            user_code: claims.string("user_code")?.is_some(),
+            user_code: claims.string("user_code")?.map(|code| Secret::new(code.to_owned())),
+            client_notification_token: claims
+                .string("client_notification_token")?
+                .map(|token| Secret::new(token.to_owned())),
             request_context: claims.value("request_context").cloned(),
         })
     }
@@ -216,15 +271,6 @@ fn expiry(claims: &Claims) -> Result<Option<u32>, Malformed> {
     if number == 0 || number > 9_999_999_999 { Err(bad) } else { Ok(Some(u32::try_from(number).unwrap_or(u32::MAX))) }
 }
 
-/// RFC 6749 §3.3: scope tokens with one space between, none of them twice.
-fn is_scope(scope: &str) -> bool {
-    let tokens: Vec<&str> = scope.split(' ').collect();
-    scope.len() <= LONGEST_SCOPE
-        && tokens.len() <= MOST_SCOPES
-        && tokens.iter().all(|token| is_scope_token(token))
-        && (1..tokens.len()).all(|at| !tokens[..at].contains(&tokens[at]))
-}
-
 /// FAPI-CIBA-ID1 §5.3: a JSON object, open in its members; here, within limits.
 fn is_context(context: &Value) -> bool {
     context.is_object() && depth(context) <= DEEPEST_CONTEXT && context.to_string().len() <= LARGEST_CONTEXT
@@ -237,17 +283,6 @@ fn depth(value: &Value) -> usize {
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
-}
-
-/// RFC 6749 §3.3.
-pub fn is_scope_token(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
-}
-
-fn is_usable(hint: &Hint, profile: &Profile) -> bool {
-    profile.rules().authentication_request.hints.iter().any(|accepted| accepted == hint.hint_type)
-        && hint.value.len() <= LONGEST_HINT
-        && !hint.value.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -288,25 +323,5 @@ mod tests {
         ] {
             assert!(expiry(&claims(json!({ "requested_expiry": bad }))).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn ciba_7_1_11_a_scope_is_tokens_with_one_space_between() {
-        assert!(is_scope("openid accounts") && is_scope("accounts openid") && is_scope("openid consent:urn:bank:1"));
-        for bad in [
-            "",
-            " openid",
-            "openid ",
-            "openid  accounts",
-            "openid\taccounts",
-            "open\"id",
-            "open\\id",
-            "openid openid",
-            "openid é",
-        ] {
-            assert!(!is_scope(bad), "{bad:?}");
-        }
-        assert!(!is_scope(&(0..65).map(|i| format!("s{i}")).collect::<Vec<_>>().join(" ")));
-        assert!(!is_scope(&"s".repeat(LONGEST_SCOPE + 1)));
     }
 }

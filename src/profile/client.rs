@@ -1,11 +1,15 @@
 //! [`Client`]: a registered client, as the profile sees it (RFC 7591 §2, CIBA §4).
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::jose::alg::Alg;
 use crate::jose::jwk::KeySet;
+use crate::profile::Method;
 use crate::profile::subject::Subject;
-use crate::profile::{DeliveryMode, Method};
+
+/// RFC 6749 §6.
+pub const REFRESH_GRANT: &str = "refresh_token";
 
 /// The CIBA grant (CIBA §4).
 pub const CIBA_GRANT: &str = "urn:openid:params:grant-type:ciba";
@@ -17,12 +21,21 @@ pub struct Client {
     pub client_id: String,
     /// `client_name`: how the person on the phone knows it.
     pub client_name: String,
-    /// `jwks`: the keys it signs with, and the certificates it may show.
-    pub jwks: KeySet,
+    /// The keys it signs with, and the certificates it may show.
+    pub keys: Keys,
     /// How it says who it is.
     pub authentication: Authentication,
     /// What it may do.
     pub role: Role,
+}
+
+/// Where a client's keys are.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// `jwks`: they came with the registration.
+    Here(Arc<KeySet>),
+    /// `jwks_uri`: the client publishes them.
+    At(String),
 }
 
 /// The one way in which a client authenticates: `token_endpoint_auth_method`, and what it is held against.
@@ -51,16 +64,7 @@ impl Authentication {
 #[derive(Clone, Debug)]
 pub enum Role {
     /// It asks for authentication: a till, a call centre, a terminal.
-    Ciba {
-        /// `backchannel_authentication_request_signing_alg`.
-        backchannel_authentication_request_signing_alg: Alg,
-        /// `id_token_signed_response_alg`.
-        id_token_signed_response_alg: Alg,
-        /// `backchannel_token_delivery_mode`.
-        backchannel_token_delivery_mode: DeliveryMode,
-        /// `scope`: what it may ask for.
-        scope: Vec<String>,
-    },
+    Ciba(Ciba),
     /// It is an API that asks about tokens (RFC 7662 §2.1).
     ResourceServer {
         /// The scopes that concern it. It sees no token without one of them, and no other scope of those it sees.
@@ -68,10 +72,41 @@ pub enum Role {
     },
 }
 
+/// The registration of a client that asks for authentication (CIBA §4).
+#[derive(Clone, Debug)]
+pub struct Ciba {
+    /// `backchannel_authentication_request_signing_alg`.
+    pub backchannel_authentication_request_signing_alg: Alg,
+    /// `id_token_signed_response_alg`.
+    pub id_token_signed_response_alg: Alg,
+    /// `backchannel_token_delivery_mode`, and what goes with it.
+    pub delivery: Delivery,
+    /// `backchannel_user_code_parameter`: it may send the user's code.
+    pub user_code: bool,
+    /// Whether `grant_types` has `refresh_token`.
+    pub refreshes: bool,
+    /// `subject_type`, and the sector of a pairwise one: who is known to this client by which name.
+    pub sector: Option<String>,
+    /// `scope`: what it may ask for.
+    pub scope: Vec<String>,
+}
+
+/// How the client learns the outcome (CIBA §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It asks until there is one.
+    Poll,
+    /// It is told at this `backchannel_client_notification_endpoint` that there is one.
+    Ping(String),
+}
+
 impl Client {
-    /// Whether the client is registered for the CIBA grant.
-    pub const fn has_ciba_grant(&self) -> bool {
-        matches!(self.role, Role::Ciba { .. })
+    /// What it is registered for at the backchannel, if that is what it is for.
+    pub const fn ciba(&self) -> Option<&Ciba> {
+        match &self.role {
+            Role::Ciba(ciba) => Some(ciba),
+            Role::ResourceServer { .. } => None,
+        }
     }
 
     /// Whether it may ask about tokens.
@@ -82,16 +117,13 @@ impl Client {
     /// The scopes it is registered for.
     pub fn scope(&self) -> &[String] {
         match &self.role {
-            Role::Ciba { scope, .. } | Role::ResourceServer { scope } => scope,
+            Role::Ciba(Ciba { scope, .. }) | Role::ResourceServer { scope } => scope,
         }
     }
 
-    /// The algorithm it registered for request objects; one that only asks about tokens has none.
-    pub const fn request_object_alg(&self) -> Option<Alg> {
-        match self.role {
-            Role::Ciba { backchannel_authentication_request_signing_alg: alg, .. } => Some(alg),
-            Role::ResourceServer { .. } => None,
-        }
+    /// Whether it is registered for all of `scope`, still.
+    pub fn may_have(&self, scope: &[String]) -> bool {
+        scope.iter().all(|scope| self.scope().contains(scope))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::{Reason, Rejection};
+use crate::jose::jwk::KeySet;
 use crate::profile::assertion;
 use crate::profile::client::{Authentication, Client};
 use crate::profile::gate::Gate;
@@ -13,10 +14,11 @@ use crate::wire::inbound::{Inbound, PeerCertificate};
 /// Finds out who sent `inbound`, whose parameters are `form`.
 pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) -> Result<Arc<Client>, Rejection> {
     let asserted = form.has_any(&["client_assertion"]);
-    if inbound.authorization && !asserted {
+    let header = inbound.authorization.is_some();
+    if header && !asserted {
         return Err(Rejection::new(Reason::InvalidClientHeader, "CA-16", "the client used the Authorization header"));
     }
-    if inbound.authorization || form.has_any(&["client_secret"]) {
+    if header || form.has_any(&["client_secret"]) {
         let reason = if asserted { Reason::InvalidRequest } else { Reason::InvalidClient };
         return Err(Rejection::new(reason, "CIBA-7.1-7", "the client used another method, or two"));
     }
@@ -36,6 +38,7 @@ pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) ->
 /// RFC 8705 §2: the certificate on the connection is the client's. A certificate that only binds tokens authenticates nobody.
 async fn by_certificate(gate: &Gate, client_id: &str, shown: &PeerCertificate) -> Result<Arc<Client>, Rejection> {
     let client = gate.clients.client(client_id).await?.ok_or_else(|| failed("CA-14", "no such client"))?;
+    let registered = |set: &KeySet| set.has_certificate(&shown.thumbprint);
     if !shown.is_valid_at(gate.now().seconds()) {
         return Err(failed("MTLS-2.1-1", "the certificate is not valid now").by(client_id));
     }
@@ -47,7 +50,9 @@ async fn by_certificate(gate: &Gate, client_id: &str, shown: &PeerCertificate) -
         Authentication::TlsClientAuth(subject) if !subject.is_named_by(shown) => {
             ("MTLS-2.1.2-2", "the certificate names another subject")
         }
-        Authentication::SelfSignedTlsClientAuth if !client.jwks.has_certificate(&shown.thumbprint) => {
+        Authentication::SelfSignedTlsClientAuth
+            if !gate.keys(&client, registered).await.is_ok_and(|set| registered(&set)) =>
+        {
             ("MTLS-2.2-1", "the certificate is not one of the registered ones")
         }
         Authentication::TlsClientAuth(_) | Authentication::SelfSignedTlsClientAuth => return Ok(client),

@@ -79,17 +79,8 @@ impl Governed for Decision {
 impl Request for Decision {
     /// The certificate is looked at before the body is.
     async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+        by_the_bank(gate, &inbound)?;
         let now = gate.now();
-        let by_the_bank = inbound.certificate.as_ref().is_some_and(|certificate| {
-            certificate.is_valid_at(now.seconds()) && gate.bank.contains(&certificate.thumbprint)
-        });
-        if !by_the_bank {
-            return Err(Rejection::new(
-                Reason::InvalidClient,
-                "CIBA-8-1",
-                "the certificate is not the bank's, or not valid now",
-            ));
-        }
         let unreadable = malformed(Reason::InvalidRequest, "CIBA-8-1");
         let claims = Claims::new(inbound.json().map_err(&unreadable)?);
         let (auth_req_id, verdict) = parse(&claims, now).map_err(unreadable)?;
@@ -108,6 +99,15 @@ impl Verified<Decision> {
     pub fn verdict(&self) -> &Verdict {
         &self.request().verdict
     }
+}
+
+/// That the bank sent `inbound`.
+pub(super) fn by_the_bank(gate: &Gate, inbound: &Inbound) -> Result<(), Rejection> {
+    let now = gate.now().seconds();
+    let shown = inbound.certificate.as_ref();
+    let theirs = shown.is_some_and(|shown| shown.is_valid_at(now) && gate.trust.bank.contains(&shown.thumbprint));
+    let stranger = "the certificate is not the bank's, or not valid now";
+    if theirs { Ok(()) } else { Err(Rejection::new(Reason::InvalidClient, "CIBA-8-1", stranger)) }
 }
 
 fn parse(claims: &Claims, now: Timestamp) -> Result<(Secret, Verdict), Malformed> {

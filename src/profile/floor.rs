@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::jose::alg::Alg;
+use crate::profile::backchannel::HINTS;
 use crate::profile::{Data, DeliveryMode, Method};
 
 /// One way in which a profile file is weaker than FAPI-CIBA-ID1.
@@ -61,7 +62,7 @@ const FLOOR: &[Clause] = &[
     },
     Clause {
         id: "FAPICIBA-5.2.2-3",
-        says: "authentication_request.delivery_modes: push is forbidden, and only poll is offered yet",
+        says: "authentication_request.delivery_modes: poll and ping are the only ones; push is forbidden",
         holds: |p| p.authentication_request.delivery_modes.iter().all(|name| DeliveryMode::parse(name).is_some()),
     },
     Clause {
@@ -71,8 +72,8 @@ const FLOOR: &[Clause] = &[
     },
     Clause {
         id: "CIBA-7.1",
-        says: "authentication_request.hints: login_hint is the only one offered yet",
-        holds: |p| some(&p.authentication_request.hints, |name| name == "login_hint"),
+        says: "authentication_request.hints: login_hint, id_token_hint and login_hint_token are the only ones, and there has to be one",
+        holds: |p| some(&p.authentication_request.hints, |name| HINTS.contains(&name)),
     },
     Clause {
         id: "FAPICIBA-5.2.2-2",
@@ -90,11 +91,26 @@ const FLOOR: &[Clause] = &[
         holds: |p| p.authentication_request.longest_expiry <= 3600,
     },
     Clause {
+        id: "CIBA-7.1-23",
+        says: "authentication_request.oldest_id_token_hint: at most 31536000",
+        holds: |p| p.authentication_request.oldest_id_token_hint <= 31_536_000,
+    },
+    Clause {
+        id: "CIBA-7.1-20",
+        says: "authentication_request.longest_login_hint_token: at most 600",
+        holds: |p| p.authentication_request.longest_login_hint_token <= 600,
+    },
+    Clause {
         id: "FAPI1B-5.2.2-21",
         says: "access_token.lifetime: at most 600",
         holds: |p| p.access_token.lifetime <= 600,
     },
     Clause { id: "OIDC-2", says: "id_token.lifetime: at most 3600", holds: |p| p.id_token.lifetime <= 3600 },
+    Clause {
+        id: "OAUTH-6-lifetime",
+        says: "refresh_token.lifetime: at most 31536000",
+        holds: |p| p.refresh_token.lifetime <= 31_536_000,
+    },
 ];
 
 /// What a profile needs to be of any use. No clause asks for it: with less, nobody would get a token.
@@ -126,8 +142,8 @@ const WORKABLE: &[Clause] = &[
     },
     Clause {
         id: "too tight",
-        says: "access_token.lifetime and id_token.lifetime: at least 10",
-        holds: |p| p.access_token.lifetime >= 10 && p.id_token.lifetime >= 10,
+        says: "access_token.lifetime, id_token.lifetime and refresh_token.lifetime: at least 10",
+        holds: |p| [&p.access_token, &p.id_token, &p.refresh_token].iter().all(|token| token.lifetime >= 10),
     },
 ];
 
@@ -150,6 +166,8 @@ mod tests {
     use crate::profile::issuer::Issuer;
     use crate::profile::{FAPI_CIBA_ID1, Profile};
 
+    const HINTS: &str = r#"hints = ["login_hint", "id_token_hint", "login_hint_token"]"#;
+
     fn load(text: &str) -> Result<Profile, Vec<super::Undercut>> {
         Profile::load(text, Issuer::at("https://as.example").expect("an issuer"))
     }
@@ -169,9 +187,13 @@ mod tests {
             ("longest_lifetime = 3600", "longest_lifetime = 3601", "FAPICIBA-5.2.2-9"),
             ("oldest = 3600", "oldest = 3601", "FAPI1A-5.2.2-17"),
             ("leeway = 30", "leeway = 61", "FAPI2-5.3.2.1-6"),
-            (r#"delivery_modes = ["poll"]"#, r#"delivery_modes = ["poll", "push"]"#, "FAPICIBA-5.2.2-3"),
-            (r#"delivery_modes = ["poll"]"#, "delivery_modes = []", "FAPICIBA-5.2.2-4"),
-            (r#"hints = ["login_hint"]"#, "hints = []", "CIBA-7.1"),
+            (r#"delivery_modes = ["poll", "ping"]"#, r#"delivery_modes = ["poll", "push"]"#, "FAPICIBA-5.2.2-3"),
+            (r#"delivery_modes = ["poll", "ping"]"#, r#"delivery_modes = ["ping"]"#, "FAPICIBA-5.2.2-4"),
+            (HINTS, "hints = []", "CIBA-7.1"),
+            (HINTS, r#"hints = ["login_hint", "phone"]"#, "CIBA-7.1"),
+            ("oldest_id_token_hint = 7776000", "oldest_id_token_hint = 31536001", "CIBA-7.1-23"),
+            ("longest_login_hint_token = 300", "longest_login_hint_token = 601", "CIBA-7.1-20"),
+            ("[refresh_token]\nlifetime = 7776000", "[refresh_token]\nlifetime = 31536001", "OAUTH-6-lifetime"),
             ("binding_message_required = true", "binding_message_required = false", "FAPICIBA-5.2.2-2"),
             ("longest_binding_message = 64", "longest_binding_message = 301", "CIBA-7.1-30"),
             ("longest_expiry = 600", "longest_expiry = 3601", "CIBA-7.3-4"),

@@ -7,10 +7,19 @@ use async_trait::async_trait;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Reason, Rejection};
+use crate::jose::alg::Alg;
+use crate::jose::claims::Claims;
+use crate::jose::jwk::KeySet;
+use crate::jose::jws::Compact;
+use crate::jose::keyring::Keyring;
+use crate::outbound::jwks::Jwks;
+use crate::outbound::{Failed, Outbound};
 use crate::profile::Profile;
-use crate::profile::client::Client;
+use crate::profile::client::{Client, Keys};
+use crate::profile::enrolled::{Enrolled, Registrars};
 use crate::profile::verified::{Governed, Verified, conform};
-use crate::secret::Digest;
+use crate::profile::vouchers::Vouchers;
+use crate::secret::{Digest, Pseudonyms};
 use crate::wire::Malformed;
 use crate::wire::inbound::Inbound;
 
@@ -22,6 +31,12 @@ pub trait Clients: Send + Sync {
     /// # Errors
     /// The store could not say.
     async fn client(&self, client_id: &str) -> Result<Option<Arc<Client>>, Rejection>;
+
+    /// What was registered under that id at the registration endpoint, if anything was.
+    ///
+    /// # Errors
+    /// The store could not say.
+    async fn enrolled(&self, client_id: &str) -> Result<Option<Enrolled>, Rejection>;
 }
 
 /// What has been used up. The store remembers.
@@ -52,6 +67,25 @@ pub enum Kind {
     ClientAssertion,
     /// CIBA §7.1.1.
     RequestObject,
+    /// CIBA §7.1 `login_hint_token`; whose it is, its issuer says.
+    LoginHintToken,
+}
+
+/// Whose word counts beside that of the clients.
+#[derive(Clone)]
+pub struct Trust {
+    /// SHA-256 of each certificate with which the bank may decide.
+    pub bank: Vec<Digest>,
+    /// This server's own keys: it believes its own ID tokens.
+    pub keyring: Keyring,
+    /// Those whose `login_hint_token` is believed.
+    pub login_hint_token_issuers: Vouchers,
+    /// Who may register clients.
+    pub registrars: Registrars,
+    /// By which names users are known to pairwise clients.
+    pub pseudonyms: Option<Pseudonyms>,
+    /// How URLs of clients are called.
+    pub calls: Option<Outbound>,
 }
 
 /// A kind of request that the gate knows how to read.
@@ -65,19 +99,21 @@ pub struct Gate {
     pub(super) profile: Arc<Profile>,
     pub(super) clients: Arc<dyn Clients>,
     pub(super) replay: Arc<dyn Replay>,
-    pub(super) bank: Vec<Digest>,
+    pub(super) trust: Trust,
+    jwks: Option<Jwks>,
     clock: Arc<dyn Clock>,
 }
 
 impl Gate {
-    /// A gate for `profile`. `bank` holds the SHA-256 of each certificate that may decide.
+    /// A gate for `profile`.
     pub fn new(
         profile: Arc<Profile>,
         memory: Arc<impl Clients + Replay + 'static>,
-        bank: Vec<Digest>,
+        trust: Trust,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { profile, clients: memory.clone(), replay: memory, bank, clock }
+        let jwks = trust.calls.clone().map(Jwks::new);
+        Self { profile, clients: memory.clone(), replay: memory, trust, jwks, clock }
     }
 
     /// Reads `inbound` and holds it against every rule for its kind.
@@ -103,11 +139,41 @@ impl Gate {
         conform(part, &self.profile, self.now())
     }
 
+    /// The keys of `client`; of those it publishes, a set that has what is wanted, if there is one.
+    pub(super) async fn keys(
+        &self,
+        client: &Client,
+        wants: impl Fn(&KeySet) -> bool,
+    ) -> Result<Arc<KeySet>, Malformed> {
+        match (&client.keys, &self.jwks) {
+            (Keys::Here(set), _) => Ok(set.clone()),
+            (Keys::At(uri), Some(jwks)) => {
+                jwks.keys(uri, wants, self.now()).await.map_err(|Failed(cause)| Malformed(cause))
+            }
+            (Keys::At(_), None) => Err(Malformed("this server calls no URLs of clients")),
+        }
+    }
+
+    /// The claims of `token`, once a key of `client` has vouched for them under `alg`.
+    pub(super) async fn vouched(&self, client: &Client, token: Compact<'_>, alg: Alg) -> Result<Claims, Malformed> {
+        let keys = self.keys(client, |set| token.may_be_of(set)).await;
+        if !keys.as_ref().is_ok_and(|set| token.alg() == alg && token.may_be_of(set)) {
+            self.pretend(&token);
+        }
+        token.verify(&*keys?, alg)
+    }
+
+    /// Takes the time of a verification (RFC 7523 §3: who fails learns nothing of why).
+    pub(super) fn pretend(&self, token: &Compact<'_>) {
+        token.pretend(&self.trust.keyring.own());
+    }
+
     /// Spends a `jti`, or refuses for `reason`.
     pub(super) async fn spend(&self, id: &Spent<'_>, until: Timestamp, reason: Reason) -> Result<(), Rejection> {
         let clause = match id.kind {
             Kind::ClientAssertion => "CA-11",
             Kind::RequestObject => "CIBA-7.1.1-13",
+            Kind::LoginHintToken => "CIBA-7.1-20",
         };
         let replayed = Rejection::new(reason, clause, "the jti was used before");
         if self.replay.first_use(id, until).await? { Ok(()) } else { Err(replayed) }

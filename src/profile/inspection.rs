@@ -10,12 +10,17 @@ use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::inbound::Inbound;
 
-const LONGEST: usize = 8 * 1024;
+/// The longest token that is looked for.
+pub(super) const LONGEST: usize = 8 * 1024;
+
+/// RFC 9701 §4.
+const SIGNED: &str = "application/token-introspection+jwt";
 
 /// A question about a token, parsed. `token_type_hint` only speeds a search up (RFC 7662 §2.1) and is not read.
 pub struct Inspection {
     caller: Arc<Client>,
     token: Option<Secret>,
+    signed: bool,
 }
 
 impl Governed for Inspection {
@@ -43,7 +48,8 @@ impl Request for Inspection {
     async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "INTRO-2-1"))?;
         let caller = client_auth::authenticate(gate, &inbound, &form).await?;
-        Ok(Self { caller, token: form.value("token").map(|token| Secret::new(token.to_owned())) })
+        let signed = inbound.accept.iter().any(|accepted| accepted == SIGNED);
+        Ok(Self { caller, token: form.value("token").map(|token| Secret::new(token.to_owned())), signed })
     }
 }
 
@@ -52,6 +58,11 @@ impl Verified<Inspection> {
     /// Who asks.
     pub fn caller(&self) -> &Arc<Client> {
         &self.request().caller
+    }
+
+    /// Whether the answer has to be a signed JWT (RFC 9701 §4).
+    pub const fn signed(&self) -> bool {
+        self.request().signed
     }
 
     /// About which token.

@@ -5,16 +5,28 @@ pub mod backchannel;
 pub mod client;
 pub mod client_auth;
 pub mod decision;
+pub mod enrolled;
+pub mod enrolment;
+pub mod exchange;
 pub mod floor;
 pub mod gate;
+pub mod hint;
 pub mod inspection;
 pub mod issuer;
+pub mod management;
 pub mod plain;
 pub mod redemption;
+pub mod refresh;
+pub mod registration;
 pub mod request_object;
+pub mod resource;
+pub mod revocation;
+pub mod scope;
 pub mod sender;
+pub mod standing;
 pub mod subject;
 pub mod verified;
+pub mod vouchers;
 
 use serde::Deserialize;
 
@@ -61,18 +73,24 @@ impl Method {
 pub enum DeliveryMode {
     /// The client asks the token endpoint until there is an answer.
     Poll,
+    /// The client is told that there is an answer, and asks for it.
+    Ping,
 }
 
 impl DeliveryMode {
+    /// Both, in the order in which they are published.
+    pub const ALL: [Self; 2] = [Self::Poll, Self::Ping];
+
     /// Reads the registered name.
     pub fn parse(name: &str) -> Option<Self> {
-        (name == Self::Poll.name()).then_some(Self::Poll)
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Poll => "poll",
+            Self::Ping => "ping",
         }
     }
 }
@@ -130,9 +148,22 @@ impl Profile {
         &self.algorithms
     }
 
+    /// Those of them that this deployment has keys for: what it signs with.
+    pub fn signing(&self) -> Vec<Alg> {
+        let offered = self.issuer.offer.signs_with.iter().copied();
+        offered.filter(|alg| self.algorithms.contains(alg)).collect()
+    }
+
     /// The client authentication methods in force.
     pub fn methods(&self) -> &[Method] {
         &self.methods
+    }
+
+    /// The kinds of hints in force: those of the profile that this deployment can make something of.
+    pub fn hints(&self) -> impl Iterator<Item = &str> {
+        let believed = self.issuer.offer.login_hint_token;
+        let hints = self.data.authentication_request.hints.iter().map(String::as_str);
+        hints.filter(move |hint| *hint != "login_hint_token" || believed)
     }
 
     /// The delivery modes in force.
@@ -159,6 +190,7 @@ pub struct Data {
     pub authentication_request: AuthenticationRequest,
     pub access_token: Lifetime,
     pub id_token: Lifetime,
+    pub refresh_token: Lifetime,
 }
 
 /// `[client_authentication]`
@@ -210,9 +242,11 @@ pub struct AuthenticationRequest {
     pub default_expiry: u32,
     pub longest_expiry: u32,
     pub interval: u32,
+    pub oldest_id_token_hint: u32,
+    pub longest_login_hint_token: u32,
 }
 
-/// `[access_token]`, `[id_token]`
+/// `[access_token]`, `[id_token]`, `[refresh_token]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data")]

@@ -156,7 +156,7 @@ pub(super) async fn open(gate: &Gate, client: &Arc<Client>, form: &Form) -> Resu
     if form.has_any(&INSIDE_ONLY) {
         return Err(refused("CIBA-7.1.1-4", "a parameter of the request stands outside the request object"));
     }
-    let Some(alg) = client.request_object_alg() else {
+    let Some(ciba) = client.ciba() else {
         return Err(Rejection::new(
             Reason::UnauthorizedClient,
             "CIBA-4R-9",
@@ -169,7 +169,8 @@ pub(super) async fn open(gate: &Gate, client: &Arc<Client>, form: &Form) -> Resu
     if !token.is_of_type("oauth-authz-req+jwt") {
         return Err(refused("CIBA-7.1.1-17", "the typ is that of another kind of token"));
     }
-    let claims = token.verify(&client.jwks, alg).map_err(malformed(Reason::InvalidRequest, "JAR-6.2-1"))?;
+    let alg = ciba.backchannel_authentication_request_signing_alg;
+    let claims = gate.vouched(client, token, alg).await.map_err(malformed(Reason::InvalidRequest, "JAR-6.2-1"))?;
     let object = RequestObject::read(client.clone(), claims).map_err(unreadable)?;
     let object = gate.hold(object)?.into_request();
     let id = Spent { kind: Kind::RequestObject, client_id: &client.client_id, jti: &object.jti };

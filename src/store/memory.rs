@@ -35,12 +35,7 @@ impl Memory {
     }
 
     fn shelf(&self, key: &Key) -> MutexGuard<'_, Shelf> {
-        let family = match key.family {
-            Family::Grant => 0,
-            Family::Pace => 1,
-            Family::AccessToken => 2,
-            Family::Spent => 3,
-        };
+        let family = Family::ALL.iter().position(|family| *family == key.family).expect("ALL has all of them");
         let place = family * SHELVES + usize::from(key.digest.bytes()[0]) % SHELVES;
         self.shelves[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,9 +77,14 @@ impl Backend for Memory {
     }
 
     async fn swap(&self, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
-        match self.shelf(key).records.get_mut(&key.digest) {
+        let mut shelf = self.shelf(key);
+        match shelf.records.get_mut(&key.digest) {
             Some(there) if there.bytes == seen => {
+                let (before, after) = (there.sweep_at, record.sweep_at);
                 *there = record;
+                if after < before {
+                    shelf.due.push(Reverse((after, *key.digest.bytes())));
+                }
                 Ok(true)
             }
             _ => Ok(false),
@@ -132,6 +132,15 @@ mod tests {
             memory.insert(&key(20_000 + n), record(START.plus(120))).await.ok();
         }
         assert!(memory.shelves.iter().map(|shelf| shelf.lock().expect("unpoisoned").due.len()).sum::<usize>() <= 66);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_swapped_to_live_shorter_is_swept_sooner() {
+        let clock = Arc::new(Manual::at(START));
+        let memory = Memory::new(16, clock.clone());
+        assert_eq!(memory.insert(&key(1), record(Timestamp::from_seconds(i64::MAX))).await, Ok(true));
+        assert_eq!(memory.swap(&key(1), b"x", record(START)).await, Ok(true));
+        assert_eq!(memory.insert(&key(1), record(START.plus(60))).await, Ok(true));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::secret::{Digest, Secret};
+use crate::wire::json::Object;
 
 /// CIBA §7.3: a backchannel authentication request was accepted.
 #[derive(Serialize)]
@@ -28,9 +29,36 @@ pub struct Tokens {
     pub expires_in: u32,
     /// What was granted, space-separated.
     pub scope: String,
+    /// 43 characters of base64url, for a client registered for the grant.
+    #[serde(serialize_with = "revealed_if_any", skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<Secret>,
     /// A signed JWT (OpenID Connect Core §2).
     #[serde(serialize_with = "revealed")]
     pub id_token: Secret,
+}
+
+/// OpenID Connect Core §5.3.2: who the user is.
+#[derive(Serialize)]
+pub struct UserInfo {
+    /// As in the ID token.
+    pub sub: String,
+}
+
+/// RFC 7591 §3.2.1, RFC 7592 §3: a client as it is registered.
+#[derive(Serialize)]
+pub struct Registered {
+    /// Drawn for it.
+    pub client_id: String,
+    /// Seconds since the epoch.
+    pub client_id_issued_at: i64,
+    /// What it looks after its registration with.
+    #[serde(serialize_with = "revealed")]
+    pub registration_access_token: Secret,
+    /// Where.
+    pub registration_client_uri: String,
+    /// The metadata in force.
+    #[serde(flatten)]
+    pub members: Object,
 }
 
 /// RFC 7662 §2.2: what a resource server learns about a token.
@@ -91,6 +119,14 @@ pub struct Problem {
     pub error: &'static str,
     /// For a developer.
     pub error_description: &'static str,
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn revealed_if_any<S: serde::Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => revealed(secret, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn revealed<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {

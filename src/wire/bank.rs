@@ -5,12 +5,20 @@ use serde::{Deserialize, Serialize};
 /// `POST {url}/identify`: who is this?
 #[derive(Serialize)]
 pub struct Identify<'a> {
-    /// Which hint of CIBA §7.1 the client sent: `login_hint`.
+    /// Which hint of CIBA §7.1 the client sent: `login_hint`, `id_token_hint` or `login_hint_token`.
     pub hint_type: &'a str,
-    /// Its value.
+    /// Its value: the client's words for a `login_hint`, and for the other two the `sub` in a token that was checked.
     pub hint: &'a str,
+    /// Whose word a `login_hint_token` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint_issuer: Option<&'a str>,
     /// Who asks.
     pub client_id: &'a str,
+    /// The user's code, if the client sent one. To be compared with a slow hash, and never kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_code: Option<&'a str>,
+    /// Whether the client can be asked for one: it is registered for user codes.
+    pub user_code_possible: bool,
 }
 
 /// The bank's answer to [`Identify`].
@@ -26,6 +34,10 @@ pub enum Identified {
     Unknown {},
     /// Somebody who must not be asked: locked, closed, barred from this client.
     Refused {},
+    /// Somebody who is asked only by those who know the code, and there was none.
+    MissingUserCode {},
+    /// The same, and it was wrong.
+    InvalidUserCode {},
 }
 
 /// `POST {url}/prompt`: please ask this user. Everything the person must see (CIBA §8), and what the bank answers with.

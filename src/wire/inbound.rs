@@ -1,10 +1,11 @@
 //! [`Inbound`]: a request as it arrived, before anyone believed a word of it.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-use crate::secret::Digest;
+use crate::secret::{Digest, Secret};
 use crate::wire::Malformed;
 use crate::wire::form::Form;
 use crate::wire::json;
@@ -15,8 +16,12 @@ pub struct Inbound {
     pub query: bool,
     /// The media type of the body, without parameters, in lower case.
     pub content_type: Option<String>,
-    /// Whether there was an `Authorization` header. No registered method uses one.
-    pub authorization: bool,
+    /// The `Authorization` header. No client authenticates by one; a bearer of a token does.
+    pub authorization: Option<Authorization>,
+    /// The last segment of the path, as it was written: which client, at the configuration endpoint (RFC 7592 §2).
+    pub place: String,
+    /// The media types of `Accept`, without parameters, in lower case.
+    pub accept: Vec<String>,
     /// The certificate whose key the peer proved in the TLS handshake.
     pub certificate: Option<PeerCertificate>,
     /// The body, 64 KiB at most.
@@ -24,6 +29,14 @@ pub struct Inbound {
 }
 
 impl Inbound {
+    /// The token of a bearer (RFC 6750 §2.1).
+    pub const fn bearer(&self) -> Option<&Secret> {
+        match &self.authorization {
+            Some(Authorization::Bearer(token)) => Some(token),
+            Some(Authorization::Other) | None => None,
+        }
+    }
+
     /// The body as `application/x-www-form-urlencoded` (CIBA §7.1, RFC 6749 §3.2).
     ///
     /// # Errors
@@ -45,6 +58,38 @@ impl Inbound {
         }
         json::object(&self.body)
     }
+}
+
+/// What an `Authorization` header held.
+pub enum Authorization {
+    /// RFC 6750 §2.1: `Bearer` and one token.
+    Bearer(Secret),
+    /// Anything else.
+    Other,
+}
+
+/// The longest bearer token that is looked at.
+const LONGEST_BEARER: usize = 1024;
+
+impl Authorization {
+    /// Reads the value of the header.
+    pub fn parse(value: &str) -> Self {
+        match value.split_once(' ') {
+            Some((scheme, token))
+                if scheme.eq_ignore_ascii_case("bearer") && is_b64token(token, 1..=LONGEST_BEARER) =>
+            {
+                Self::Bearer(Secret::new(token.to_owned()))
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// RFC 6750 §2.1 `b64token`, of a length within `lengths`.
+pub fn is_b64token(token: &str, lengths: RangeInclusive<usize>) -> bool {
+    let body = token.trim_end_matches('=');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    lengths.contains(&token.len()) && !body.is_empty() && body.bytes().all(allowed)
 }
 
 /// A client certificate, read once when the connection was accepted. Possession of its key is proven; whom it names is for the application to judge
@@ -82,5 +127,26 @@ impl PeerCertificate {
     /// Whether `now`, in seconds since the epoch, lies within its validity.
     pub const fn is_valid_at(&self, now: i64) -> bool {
         self.not_before <= now && now <= self.not_after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc6750_2_1_a_bearer_is_one_b64token() {
+        let token = |value: &str| match Authorization::parse(value) {
+            Authorization::Bearer(token) => Some(token.reveal().to_owned()),
+            Authorization::Other => None,
+        };
+        assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(token("bEARER a-._~+/0==").as_deref(), Some("a-._~+/0=="));
+        for other in
+            ["", "Bearer", "Bearer ", "Bearer  a", "Bearer a b", "Bearer a,b", "Bearer =", "Bearer a=b", "Basic a"]
+        {
+            assert_eq!(token(other), None, "{other}");
+        }
+        assert_eq!(token(&format!("Bearer {}", "a".repeat(LONGEST_BEARER + 1))), None);
     }
 }

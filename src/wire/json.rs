@@ -30,6 +30,17 @@ pub fn object(text: &[u8]) -> Result<Object, Malformed> {
     }
 }
 
+/// Reads `text` as one array of strings.
+///
+/// # Errors
+/// [`Malformed`]: something else, or over 256 of them.
+pub fn strings(text: &[u8]) -> Result<Vec<String>, Malformed> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = Strict(1).deserialize(&mut reader).map_err(|_| Malformed("the JSON is malformed or too large"))?;
+    reader.end().map_err(|_| Malformed("something follows the JSON"))?;
+    serde_json::from_value(value).map_err(|_| Malformed("the JSON is not an array of strings"))
+}
+
 /// Reads one value, at most this many levels deep.
 struct Strict(usize);
 
@@ -126,6 +137,14 @@ mod tests {
         let wide = |n: usize| format!("{{\"a\":[{}]}}", vec!["0"; n].join(","));
         assert!(object(wide(256).as_bytes()).is_ok());
         assert!(object(wide(257).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_list_of_strings_is_that_and_nothing_else() {
+        assert_eq!(strings(br#"["a","b"]"#), Ok(vec!["a".into(), "b".into()]));
+        for text in ["", "{}", "[1]", "[[]]", "[\"a\"] x", "\"a\"", "[null]"] {
+            assert!(strings(text.as_bytes()).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,10 @@ pub struct Metadata {
     pub backchannel_authentication_endpoint: String,
     pub token_endpoint: String,
     pub introspection_endpoint: String,
+    pub revocation_endpoint: String,
+    pub userinfo_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
     pub jwks_uri: String,
     pub scopes_supported: Vec<String>,
     pub grant_types_supported: Vec<&'static str>,
@@ -26,6 +30,9 @@ pub struct Metadata {
     pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     pub introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    pub introspection_signing_alg_values_supported: Vec<&'static str>,
+    pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     pub backchannel_token_delivery_modes_supported: Vec<&'static str>,
     pub backchannel_authentication_request_signing_alg_values_supported: Vec<&'static str>,
     pub backchannel_user_code_parameter_supported: bool,
@@ -33,4 +40,18 @@ pub struct Metadata {
     pub request_uri_parameter_supported: bool,
     pub require_signed_request_object: bool,
     pub tls_client_certificate_bound_access_tokens: bool,
+    pub mtls_endpoint_aliases: Aliases,
+}
+
+/// RFC 8705 §5: where clients with a certificate find the endpoints that look at one.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "as for Metadata")]
+pub struct Aliases {
+    pub backchannel_authentication_endpoint: String,
+    pub token_endpoint: String,
+    pub introspection_endpoint: String,
+    pub revocation_endpoint: String,
+    pub userinfo_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
 }

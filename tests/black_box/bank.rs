@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -63,6 +64,15 @@ impl Bank {
         edit: impl FnOnce(&str) -> String,
         make: impl FnOnce(&Config, Arc<Manual>) -> Arc<Server>,
     ) -> Self {
+        Self::at(Arc::new(Manual::at(System.now())), (limits, edit), make).await
+    }
+
+    /// The same by a clock that others may go by too.
+    pub(crate) async fn at(
+        clock: Arc<Manual>,
+        (limits, edit): (Limits, impl FnOnce(&str) -> String),
+        make: impl FnOnce(&Config, Arc<Manual>) -> Arc<Server>,
+    ) -> Self {
         let bind = async || TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (public, internal) = (bind().await, bind().await);
         let (public_at, internal_at) = (public.local_addr().expect("bound"), internal.local_addr().expect("bound"));
@@ -76,7 +86,6 @@ impl Bank {
         phone.knows("bob", Identified::Refused {});
         config.authenticator = phone.clone();
         config.limits = limits;
-        let clock = Arc::new(Manual::at(System.now()));
         let server = make(&config, clock.clone());
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(async move { serve::both(&server, (public, internal), (&config, stopped)).await });
@@ -214,7 +223,7 @@ pub(crate) fn key(file: &str) -> SigningKey {
 pub(crate) fn pki() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let week = System.now().seconds() / (7 * 24 * 3600);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pki-{week}"));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pki-2-{week}"));
         if !folder.exists() {
             let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
             certs::dev(made.path(), "localhost", &System).expect("made");
@@ -238,6 +247,14 @@ fn more(folder: &Path) {
         let mut params = rcgen::CertificateParams::new([name.to_owned()]).expect("a name");
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         write(&format!("{name}.pem"), params.self_signed(&key).expect("signed").pem());
+    }
+    // A directory that issues hint tokens and software statements, and what the pseudonyms hang on.
+    let directory = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
+    write("directory.key", directory.serialize_pem());
+    write("directory.jwks.json", json!({ "keys": [public(&directory)] }).to_string());
+    for name in ["pairwise.key", "initial.tokens"] {
+        write(name, format!("{name}-{}\n", "0123456789abcdef".repeat(3)));
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).expect("its own");
     }
     let stranger = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key");
     write("stranger.key", stranger.serialize_pem());

@@ -301,8 +301,8 @@ async fn fapi1a_5_2_2_14_a_method_that_the_profile_does_not_offer_authenticates_
         let entropy: Arc<dyn Entropy> = Arc::new(Seeded::default());
         let backend = Arc::new(Memory::new(config.capacity, clock.clone()));
         let store = Arc::new(Store::new(backend, config.clients.clone(), (profile.clone(), entropy.clone())));
-        let (authenticator, keyring) = (config.authenticator.clone(), config.keyring.clone());
-        Arc::new(Server::new(Parts { profile, store, authenticator, keyring, clock, entropy, bank: Vec::new() }))
+        let (authenticator, trust) = (config.authenticator.clone(), config.trust.clone());
+        Arc::new(Server::new(Parts { profile, store, authenticator, trust, clock, entropy }))
     })
     .await;
     bank.tpp().backchannel(|request| request).await.refused(401, "invalid_client");

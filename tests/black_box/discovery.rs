@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use countersign::http::serve::Limits;
 use countersign::jose::alg::Alg;
+use countersign::profile::FAPI_CIBA_ID1;
 use http::{HeaderMap, Method};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -49,22 +50,29 @@ async fn meta_3_the_document_has_these_members_and_no_other() {
     let bank = Bank::open().await;
     let at = |path: &str| format!("{}{path}", bank.issuer);
     let algs = ["PS256", "ES256"];
+    // Nobody vouches for certificates, nobody is called, and no codes are kept, as the file ships.
+    let methods = ["private_key_jwt", "self_signed_tls_client_auth"];
     let document = json!({
         "issuer": bank.issuer,
         "authorization_endpoint": at("/authorize"),
         "backchannel_authentication_endpoint": at("/bc-authorize"),
         "token_endpoint": at("/token"),
         "introspection_endpoint": at("/introspect"),
+        "revocation_endpoint": at("/revoke"),
+        "userinfo_endpoint": at("/userinfo"),
         "jwks_uri": at("/jwks"),
         "scopes_supported": ["openid", "accounts", "payments"],
-        "grant_types_supported": [CIBA],
+        "grant_types_supported": [CIBA, "refresh_token"],
         "subject_types_supported": ["public"],
         "acr_values_supported": ["urn:bank:acr:app-pin", "urn:bank:acr:app-biometric"],
         "id_token_signing_alg_values_supported": algs,
-        "token_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": algs,
-        "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+        "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": algs,
+        "introspection_signing_alg_values_supported": ["PS256"],
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algs,
         "backchannel_token_delivery_modes_supported": ["poll"],
         "backchannel_authentication_request_signing_alg_values_supported": algs,
         "backchannel_user_code_parameter_supported": false,
@@ -72,8 +80,39 @@ async fn meta_3_the_document_has_these_members_and_no_other() {
         "request_uri_parameter_supported": false,
         "require_signed_request_object": true,
         "tls_client_certificate_bound_access_tokens": true,
+        "mtls_endpoint_aliases": {
+            "backchannel_authentication_endpoint": at("/bc-authorize"),
+            "token_endpoint": at("/token"),
+            "introspection_endpoint": at("/introspect"),
+            "revocation_endpoint": at("/revoke"),
+            "userinfo_endpoint": at("/userinfo"),
+        },
     });
     assert_eq!(metadata(&bank).await, document);
+}
+
+/// A profile that has one algorithm publishes one, however many keys there are.
+#[tokio::test]
+async fn meta_10_only_what_the_profile_allows_is_signed_with() {
+    let bank = Bank::with(Limits::default(), |shipped| {
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        let path = folder.join("profile.toml");
+        let one = FAPI_CIBA_ID1.replace(r#"["PS256", "ES256"]"#, r#"["ES256"]"#);
+        std::fs::write(&path, one).expect("written");
+        let tightened =
+            shipped.replace("\"fapi-ciba-id1\"", &format!("\"{}\"", path.display())).replace("PS256", "ES256");
+        tightened.replace("till.jwks.json", "till8.jwks.json")
+    })
+    .await;
+    let document = metadata(&bank).await;
+    for member in [
+        "id_token_signing_alg_values_supported",
+        "introspection_signing_alg_values_supported",
+        "token_endpoint_auth_signing_alg_values_supported",
+        "backchannel_authentication_request_signing_alg_values_supported",
+    ] {
+        assert_eq!(document[member], json!(["ES256"]), "{member}");
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,24 @@ async fn rfc9112_6_two_lengths_are_refused() {
 }
 
 #[tokio::test]
+async fn rfc9112_3_2_2_a_uri_that_names_a_host_names_the_one_in_the_header() {
+    let bank = Bank::open().await;
+    let to = |uri: &str| format!("GET {uri} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(status(&bank, &to("https://localhost/jwks")).await, Some(200));
+    for uri in ["https://evil.example/jwks", "https://localhost:1/jwks", "https://a@localhost/jwks"] {
+        assert_eq!(is_refused(&bank, (uri, &to(uri))).await.closed().await, b"", "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9110_15_5_14_a_length_over_64_kib_is_413_before_a_body_is_sent() {
+    let bank = Bank::open().await;
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n";
+    let told = status(&bank, &format!("POST /token HTTP/1.1\r\nHost: localhost\r\n{form}\r\n")).await;
+    assert_eq!(told, Some(413));
+}
+
+#[tokio::test]
 async fn rfc9112_6_1_a_length_beside_a_transfer_coding_is_refused() {
     let bank = Bank::open().await;
     refused(

@@ -44,21 +44,13 @@ async fn ciba_7_1_19_an_empty_hint_is_none() {
 }
 
 #[tokio::test]
-async fn ciba_7_1_20_a_login_hint_token_is_not_offered() {
+async fn ciba_7_1_20_without_an_issuer_that_is_known_no_login_hint_token_is_taken() {
     refused(&["login_hint_token"]).await;
 }
 
 #[tokio::test]
-async fn ciba_7_1_22_an_id_token_hint_is_not_offered() {
+async fn ciba_7_1_22_what_is_no_id_token_is_no_id_token_hint() {
     refused(&["id_token_hint"]).await;
-    let bank = Bank::open().await;
-    let id_token = bank.tpp().tokens().await.text("id_token");
-    let asked = bank.phone.prompts().len();
-    bank.tpp()
-        .backchannel(|request| request.without("login_hint").with("id_token_hint", id_token))
-        .await
-        .refused(400, "invalid_request");
-    assert_eq!(bank.phone.prompts().len(), asked);
 }
 
 #[tokio::test]

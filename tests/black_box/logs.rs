@@ -15,12 +15,13 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::bank::{Bank, client, key};
 use crate::heard::Heard;
+use crate::raw::in_time;
 use crate::token::Draft;
 use crate::tpp::{Call, Tpp};
 
 /// What this thread logs, line by line.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -33,8 +34,13 @@ impl io::Write for Log {
 }
 
 impl Log {
-    /// Listens on this thread, which is the server's too: everything of ours, and of others as much as any configuration would log.
+    /// Listens to a server that is like any other.
     async fn listen() -> (Self, Bank, DefaultGuard) {
+        Self::listen_to(Bank::open()).await
+    }
+
+    /// Listens on this thread, which is the server's too: everything of ours, and of others as much as any configuration would log.
+    pub(crate) async fn listen_to(opening: impl Future<Output = Bank>) -> (Self, Bank, DefaultGuard) {
         // While there is but one dispatcher, tracing asks the thread that meets an event first whether anyone wants it, and keeps to that
         // answer: a test beside this one, which does not listen, would answer for us. With two it asks both.
         static BESIDE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
@@ -45,12 +51,26 @@ impl Log {
         let filter = Targets::new().with_default(LevelFilter::DEBUG).with_target("countersign", LevelFilter::TRACE);
         let listening =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.with_filter(filter)));
-        let bank = Bank::open().await;
+        let bank = opening.await;
         tracing::callsite::rebuild_interest_cache();
         (log, bank, listening)
     }
 
-    fn text(&self) -> String {
+    /// The first line with this message, which has come or will.
+    pub(crate) async fn line(&self, message: &str) -> Value {
+        let parsed = |line: &str| serde_json::from_str::<Value>(line).expect("a line is JSON");
+        let found = async {
+            loop {
+                match self.text().lines().map(parsed).find(|line| line["message"] == message) {
+                    Some(line) => return line,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        in_time(found).await
+    }
+
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).expect("UTF-8")
     }
 
@@ -64,10 +84,10 @@ impl Log {
 
 /// What must not be in the log.
 #[derive(Default)]
-struct Canaries(Vec<String>);
+pub(crate) struct Canaries(Vec<String>);
 
 impl Canaries {
-    fn keep(&mut self, canary: impl Into<String>) -> String {
+    pub(crate) fn keep(&mut self, canary: impl Into<String>) -> String {
         let canary = canary.into();
         assert!(canary.len() >= 8, "too short to be found by its own right: {canary}");
         self.0.push(canary.clone());
@@ -75,14 +95,14 @@ impl Canaries {
     }
 
     /// Keeps a JWT: as a whole, and each of its parts.
-    fn token(&mut self, token: String) -> String {
+    pub(crate) fn token(&mut self, token: String) -> String {
         for part in token.split('.') {
             self.keep(part);
         }
         self.keep(token)
     }
 
-    fn are_not_in(&self, log: &Log) {
+    pub(crate) fn are_not_in(&self, log: &Log) {
         let text = log.text();
         for canary in &self.0 {
             let line = text.lines().find(|line| line.contains(canary.as_str()));

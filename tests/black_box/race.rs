@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use countersign::endpoint::{Parts, Server};
 use countersign::http::serve::Limits;
 use countersign::secret::Seeded;
 use countersign::store::memory::Memory;
-use countersign::store::{Backend, Family, Key, Record, Store, Unavailable};
+use countersign::store::{Backend, Family, Key, Record, Unavailable};
 use serde_json::json;
 use tokio::sync::Barrier;
 
@@ -65,11 +64,7 @@ async fn open() -> (Bank, Arc<Meeting>) {
     let bank = Bank::of(Limits::default(), str::to_owned, |config, clock| {
         let memory = Memory::new(config.capacity, clock.clone());
         let backend = meeting.insert(Arc::new(Meeting { memory, rounds: Mutex::default() })).clone();
-        let entropy = Arc::new(Seeded::default());
-        let store = Arc::new(Store::new(backend, config.clients.clone(), (config.profile.clone(), entropy.clone())));
-        let (profile, authenticator) = (config.profile.clone(), config.authenticator.clone());
-        let (keyring, bank) = (config.keyring.clone(), config.bank.clone());
-        Arc::new(Server::new(Parts { profile, store, authenticator, keyring, clock, entropy, bank }))
+        config.server_on(backend, (clock, Arc::new(Seeded::default())))
     })
     .await;
     (bank, meeting.expect("made"))

@@ -14,12 +14,12 @@ use crate::token::{header, payload};
 use crate::tpp::Tpp;
 
 /// The keys that are published.
-async fn jwks(bank: &Bank) -> Value {
+pub(crate) async fn jwks(bank: &Bank) -> Value {
     Heard::of(client(None).get(format!("{}/jwks", bank.issuer))).await.published().clone()
 }
 
 /// The claims of `id_token`, once a published key vouched for them under `alg`.
-async fn verified(bank: &Bank, id_token: &str, alg: Alg) -> Value {
+pub(crate) async fn verified(bank: &Bank, id_token: &str, alg: Alg) -> Value {
     let published = jwks(bank).await;
     let kids: Vec<&Value> = published["keys"].as_array().expect("keys").iter().map(|key| &key["kid"]).collect();
     let header = header(id_token);
@@ -32,7 +32,7 @@ async fn verified(bank: &Bank, id_token: &str, alg: Alg) -> Value {
 }
 
 /// RFC 8705 §3.1, worked out here: the thumbprint of the certificate in `{name}.pem`.
-fn thumbprint(name: &str) -> String {
+pub(crate) fn thumbprint(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificates(name)[0]))
 }
 

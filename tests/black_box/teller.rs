@@ -1,5 +1,6 @@
-//! [`Teller`]: a bank at the other end of the webhook, which says what a test has it say, byte by byte.
+//! [`Teller`]: the other end of an outbound call, a bank or a client, which says what a test has it say, byte by byte.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use countersign::http::tls::{Certificates, Chain, config, p256, rsa as rsa_of};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::bank::{certificates, pkcs8};
@@ -39,7 +41,12 @@ pub(crate) struct Teller {
     port: u16,
     knocks: Arc<Mutex<usize>>,
     calls: Arc<Mutex<Vec<Call>>>,
+    script: Script,
+    rang: Arc<Notify>,
 }
+
+/// What it says next; the last of it again and again.
+type Script = Arc<Mutex<VecDeque<Says>>>;
 
 impl Teller {
     /// One that shows `chain` and asks for a certificate.
@@ -51,16 +58,44 @@ impl Teller {
         );
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = tcp.local_addr().expect("bound").port();
-        let teller =
-            Self { url: format!("https://localhost:{port}/ciba"), port, knocks: Arc::default(), calls: Arc::default() };
-        let (knocks, calls) = (teller.knocks.clone(), teller.calls.clone());
+        let teller = Self {
+            url: format!("https://localhost:{port}/ciba"),
+            port,
+            knocks: Arc::default(),
+            calls: Arc::default(),
+            script: Arc::new(Mutex::new([says].into())),
+            rang: Arc::default(),
+        };
+        let (knocks, calls, script, rang) =
+            (teller.knocks.clone(), teller.calls.clone(), teller.script.clone(), teller.rang.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = tcp.accept().await {
                 *knocks.lock().expect("unpoisoned") += 1;
-                tokio::spawn(answer(acceptor.clone(), stream, (says.clone(), calls.clone())));
+                let heard = (calls.clone(), script.clone(), rang.clone());
+                tokio::spawn(answer(acceptor.clone(), stream, heard));
             }
         });
         teller
+    }
+
+    /// After what it says now, it says this.
+    pub(crate) fn then(&self, says: Says) {
+        self.script.lock().expect("unpoisoned").push_back(says);
+    }
+
+    /// The next call, which has come or will.
+    pub(crate) async fn call(&self) -> Call {
+        let next = || {
+            let mut calls = self.calls.lock().expect("unpoisoned");
+            (!calls.is_empty()).then(|| calls.remove(0))
+        };
+        loop {
+            let rang = self.rang.notified();
+            match next() {
+                Some(call) => return call,
+                None => rang.await,
+            }
+        }
     }
 
     /// The same port without TLS.
@@ -90,7 +125,9 @@ pub(crate) fn response(status: &str, headers: &str, body: &str) -> Says {
     Says::This(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n{body}"))
 }
 
-async fn answer(acceptor: TlsAcceptor, stream: TcpStream, (says, calls): (Says, Arc<Mutex<Vec<Call>>>)) {
+type Log = Arc<Mutex<Vec<Call>>>;
+
+async fn answer(acceptor: TlsAcceptor, stream: TcpStream, (calls, script, rang): (Log, Script, Arc<Notify>)) {
     let Ok(mut stream) = acceptor.accept(stream).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
     let mut text = Vec::new();
@@ -101,6 +138,12 @@ async fn answer(acceptor: TlsAcceptor, stream: TcpStream, (says, calls): (Says, 
     }
     let call = Call { certificate, text: String::from_utf8(text).expect("UTF-8") };
     calls.lock().expect("unpoisoned").push(call);
+    rang.notify_one();
+    let says = {
+        let mut script = script.lock().expect("unpoisoned");
+        let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
+        next.expect("it always has something to say")
+    };
     match says {
         Says::This(bytes) => {
             stream.write_all(bytes.as_bytes()).await.ok();
@@ -127,5 +170,5 @@ fn is_whole(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    length.is_some_and(|length: usize| body.len() >= length)
+    body.len() >= length.unwrap_or(0_usize)
 }

@@ -28,7 +28,6 @@ async fn oauth_4_no_other_grant_is_offered() {
         "authorization_code",
         "client_credentials",
         "password",
-        "refresh_token",
         "implicit",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:device_code",

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::jose::keyring::SigningKey;
 use reqwest::{Request, RequestBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bank::{Bank, client};
 use crate::heard::Heard;
@@ -18,13 +18,17 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 pub(crate) struct Tpp<'a> {
     bank: &'a Bank,
     /// Its id.
-    pub(crate) client_id: &'static str,
+    pub(crate) client_id: String,
     /// What it signs assertions with.
     pub(crate) assertion_key: SigningKey,
     /// What it signs request objects with.
     pub(crate) request_key: SigningKey,
     http: reqwest::Client,
     bare: reqwest::Client,
+    /// Whether it authenticates by its certificate, and so sends its id in place of an assertion.
+    pub(crate) by_certificate: bool,
+    /// What its requests have beside the rest.
+    pub(crate) extra: Vec<(&'static str, Value)>,
 }
 
 /// A form in the making: what it sends, each part of which a test may break.
@@ -109,17 +113,37 @@ impl<'a> Tpp<'a> {
     /// The client `client_id`, with its assertion key and its request key.
     pub(crate) fn new(
         bank: &'a Bank,
-        client_id: &'static str,
+        client_id: impl Into<String>,
         keys: (SigningKey, SigningKey),
         certificate: Option<&str>,
     ) -> Self {
         let (assertion_key, request_key) = keys;
-        Self { bank, client_id, assertion_key, request_key, http: client(certificate), bare: client(None) }
+        let client_id = client_id.into();
+        Self {
+            bank,
+            client_id,
+            assertion_key,
+            request_key,
+            http: client(certificate),
+            bare: client(None),
+            by_certificate: false,
+            extra: Vec::new(),
+        }
     }
 
     /// The client `client_id`, over a connection of its own.
-    pub(crate) fn over(bank: &'a Bank, client_id: &'static str, key: SigningKey, http: reqwest::Client) -> Self {
-        Self { bank, client_id, assertion_key: key.clone(), request_key: key, http, bare: client(None) }
+    pub(crate) fn over(bank: &'a Bank, client_id: impl Into<String>, key: SigningKey, http: reqwest::Client) -> Self {
+        let client_id = client_id.into();
+        Self {
+            bank,
+            client_id,
+            assertion_key: key.clone(),
+            request_key: key,
+            http,
+            bare: client(None),
+            by_certificate: false,
+            extra: Vec::new(),
+        }
     }
 
     /// A client assertion: RFC 7523 §3, addressed to the issuer.
@@ -136,13 +160,16 @@ impl<'a> Tpp<'a> {
             "iss": self.client_id, "aud": self.bank.issuer, "jti": fresh(), "iat": now, "nbf": now, "exp": now + 300,
             "scope": "openid accounts", "login_hint": "alice", "binding_message": "1234",
         });
-        Draft::new(claims, self.request_key.clone())
+        let draft = Draft::new(claims, self.request_key.clone());
+        self.extra.iter().fold(draft, |draft, (name, value)| draft.with(name, value.clone()))
     }
 
     fn call(&self, form: &[(&str, &str)]) -> Call {
         let form = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let auth = [("client_assertion_type", ASSERTION), ("client_assertion", "$assertion")]
-            .map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let asserted = [("client_assertion_type", ASSERTION), ("client_assertion", "$assertion")];
+        let named = [("client_id", self.client_id.as_str())];
+        let auth: &[(&str, &str)] = if self.by_certificate { &named } else { &asserted };
+        let auth = auth.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let (assertion, request) = (self.assertion(), self.request());
         Call { assertion, request, form: form.chain(auth).collect(), bare: false, edit: |request| request }
     }
@@ -196,6 +223,32 @@ impl<'a> Tpp<'a> {
     /// Polls, with the whole call changed.
     pub(crate) async fn poll_call(&self, auth_req_id: &str, change: impl FnOnce(Call) -> Call) -> Heard {
         self.send("/token", change(self.call(&[("grant_type", CIBA), ("auth_req_id", auth_req_id)]))).await
+    }
+
+    /// Refreshes.
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Heard {
+        self.refresh_call(refresh_token, |call| call).await
+    }
+
+    /// Refreshes, with the whole call changed.
+    pub(crate) async fn refresh_call(&self, refresh_token: &str, change: impl FnOnce(Call) -> Call) -> Heard {
+        self.send("/token", change(self.call(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])))
+            .await
+    }
+
+    /// Gives a token back.
+    pub(crate) async fn revoke(&self, token: &str) -> Heard {
+        self.revoke_call(token, |call| call).await
+    }
+
+    /// Gives a token back, with the whole call changed.
+    pub(crate) async fn revoke_call(&self, token: &str, change: impl FnOnce(Call) -> Call) -> Heard {
+        self.send("/revoke", change(self.call(&[("token", token)]))).await
+    }
+
+    /// Asks who the user is, over this client's connection.
+    pub(crate) async fn userinfo(&self, token: &str) -> Heard {
+        Heard::of(self.http.get(format!("{}/userinfo", self.bank.issuer)).bearer_auth(token)).await
     }
 
     /// Asks about a token.

@@ -3,7 +3,7 @@
 use countersign::http::tls::Chain;
 use countersign::outbound::authenticator::Authenticator;
 use countersign::outbound::webhook::Webhook;
-use countersign::outbound::{Failed, Identity, Outbound};
+use countersign::outbound::{Failed, Identity, Outbound, Whom};
 use countersign::wire::bank::{Identified, Identify, Prompt};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::RootCertStore;
@@ -37,7 +37,7 @@ async fn the_bank_is_asked_as_its_manual_says() {
     identify(&teller).await.expect("a good answer");
     prompt(&teller).await.expect("a good answer");
     let [identify, prompt] = &teller.calls()[..] else { panic!("two calls") };
-    let asked = json!({"hint_type": "login_hint", "hint": "alice", "client_id": "till-7"});
+    let asked = json!({"hint_type": "login_hint", "hint": "alice", "client_id": "till-7", "user_code_possible": false});
     assert_eq!(body(&identify.text), asked);
     let shown = json!({
         "auth_req_id": "id", "sub": "alice-248289761001", "client_id": "till-7", "client_name": "Corner Shop",
@@ -228,7 +228,14 @@ async fn identify(teller: &Teller) -> Result<Identified, Failed> {
 }
 
 async fn identify_at(url: &str, trust: RootCertStore) -> Result<Identified, Failed> {
-    let question = Identify { hint_type: "login_hint", hint: "alice", client_id: "till-7" };
+    let question = Identify {
+        hint_type: "login_hint",
+        hint: "alice",
+        hint_issuer: None,
+        client_id: "till-7",
+        user_code: None,
+        user_code_possible: false,
+    };
     webhook(url, trust).identify(&question).await
 }
 
@@ -249,7 +256,10 @@ async fn prompt(teller: &Teller) -> Result<(), Failed> {
 
 fn webhook(url: &str, trust: RootCertStore) -> Webhook {
     let certificate = (certificates("countersign"), pkcs8("countersign.key").into());
-    Webhook::new(url.to_owned(), Outbound::new(Identity { trust, certificate }).expect("they fit"))
+    Webhook::new(
+        url.to_owned(),
+        Outbound::new(Identity { trust, certificate: Some(certificate) }, Whom::Named).expect("they fit"),
+    )
 }
 
 fn known(sub: &str) -> Identified {
@@ -272,14 +282,14 @@ fn trusting(authorities: Vec<CertificateDer<'static>>) -> RootCertStore {
 }
 
 /// An authority of its own, with one certificate for a host.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     key: KeyPair,
 }
 
 impl Authority {
-    fn of(host: &str) -> Self {
+    pub(crate) fn of(host: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
@@ -292,7 +302,11 @@ impl Authority {
         trusting(vec![self.issuer.der().clone()])
     }
 
-    fn chain(&self) -> Chain {
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
         (vec![self.certificate.clone()], key)
     }

@@ -26,6 +26,12 @@ impl Deployment {
         deployment
     }
 
+    /// With the configuration as it ships once more, and the other files as they are.
+    pub(crate) fn again(&self) -> &Self {
+        fs::copy(shipped("deploy/server.toml"), self.config()).expect("it ships");
+        self
+    }
+
     /// The configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.0.path().join("deploy/server.toml")

@@ -5,6 +5,9 @@ mod deployment;
 mod certs;
 mod check;
 mod check_clients;
+mod check_delivery;
+mod check_pairwise;
+mod check_wired;
 mod serve;
 
 use deployment::{countersign, err, out};

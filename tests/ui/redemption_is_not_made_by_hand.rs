@@ -5,7 +5,7 @@ use countersign::profile::sender::Sender;
 use countersign::secret::Secret;
 
 fn forge(sender: Sender, auth_req_id: Secret) -> Redemption {
-    Redemption { sender, grant_type: String::new(), auth_req_id: Some(auth_req_id) }
+    Redemption { sender, auth_req_id: Some(auth_req_id) }
 }
 
 fn main() {}

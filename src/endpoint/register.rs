@@ -1,0 +1,86 @@
+//! The registration endpoint (RFC 7591) and each client's own (RFC 7592).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+
+use crate::endpoint::Server;
+use crate::error::Rejection;
+use crate::profile::enrolled::Enrolled;
+use crate::profile::issuer::path;
+use crate::profile::management::{Management, Replacement};
+use crate::profile::registration::Registration;
+use crate::profile::verified::Verified;
+use crate::secret::Secret;
+use crate::wire::answer::Registered;
+
+/// A new client: 201, with the id and the token that are drawn for it (RFC 7591 §3.2.1).
+///
+/// # Errors
+/// The store could not remember it.
+pub async fn create(
+    State(server): State<Arc<Server>>,
+    request: Verified<Registration>,
+) -> Result<(StatusCode, Json<Registered>), Rejection> {
+    let (members, stated) = request.into_members();
+    let (client_id, token) = (Secret::draw(server.entropy()), Secret::draw(server.entropy()));
+    let enrolled = Enrolled {
+        client_id: client_id.reveal().to_owned(),
+        issued_at: server.now(),
+        token: token.digest(),
+        first: ["scope", "grant_types"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), members.get(*name)?.clone())))
+            .collect(),
+        members,
+        stated,
+    };
+    server.store.enrol(&enrolled).await?;
+    Ok((StatusCode::CREATED, Json(registered(&server, enrolled, token))))
+}
+
+/// The registration as it is (RFC 7592 §2.1).
+///
+/// # Errors
+/// None of its own.
+pub async fn read(
+    State(server): State<Arc<Server>>,
+    request: Verified<Management>,
+) -> Result<Json<Registered>, Rejection> {
+    Ok(Json(registered(&server, request.enrolled().clone(), request.token().clone())))
+}
+
+/// The registration as it shall be (RFC 7592 §2.2).
+///
+/// # Errors
+/// It was deleted meanwhile, or the store could not remember it.
+pub async fn update(
+    State(server): State<Arc<Server>>,
+    request: Verified<Replacement>,
+) -> Result<Json<Registered>, Rejection> {
+    let (enrolled, token) = request.into_enrolled();
+    server.store.replace(&enrolled).await?;
+    Ok(Json(registered(&server, enrolled, token)))
+}
+
+/// No registration any more (RFC 7592 §2.3): 204, and what the client was given ends with it.
+///
+/// # Errors
+/// It was deleted before, or the store could not forget it.
+pub async fn delete(State(server): State<Arc<Server>>, request: Verified<Management>) -> Result<StatusCode, Rejection> {
+    server.store.unregister(&request.enrolled().client_id, server.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn registered(server: &Server, enrolled: Enrolled, registration_access_token: Secret) -> Registered {
+    let place = server.profile.issuer().url(path::REGISTRATION);
+    Registered {
+        registration_client_uri: format!("{place}/{}", enrolled.client_id),
+        client_id: enrolled.client_id,
+        client_id_issued_at: enrolled.issued_at.seconds(),
+        registration_access_token,
+        members: enrolled.members,
+    }
+}

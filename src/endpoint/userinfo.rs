@@ -1,0 +1,24 @@
+//! The userinfo endpoint (OpenID Connect Core §5.3): who the user is to this client. What else there is to know, the bank's APIs know.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::endpoint::Server;
+use crate::error::Rejection;
+use crate::profile::resource::ResourceCall;
+use crate::profile::verified::Verified;
+use crate::wire::answer::UserInfo;
+
+/// The `sub`, as the ID token has it.
+///
+/// # Errors
+/// The token is not live, or not the caller's.
+pub async fn handle(
+    State(server): State<Arc<Server>>,
+    request: Verified<ResourceCall>,
+) -> Result<Json<UserInfo>, Rejection> {
+    let (token, client) = server.store.bearer(&request, server.now()).await?;
+    Ok(Json(UserInfo { sub: server.sub_for(&client, &token.sub) }))
+}

@@ -1,0 +1,66 @@
+//! [`Exchange`]: a request at the token endpoint, which is for one of two grants (RFC 6749 §3.2).
+
+use crate::error::{Reason, Rejection};
+use crate::profile::client::{CIBA_GRANT, REFRESH_GRANT};
+use crate::profile::client_auth;
+use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::redemption::Redemption;
+use crate::profile::refresh::Refresh;
+use crate::profile::sender::{Binding, Sender};
+use crate::profile::verified::{Governed, Rule, Verified};
+use crate::secret::Secret;
+use crate::wire::form::Form;
+use crate::wire::inbound::Inbound;
+
+/// What is to be exchanged for tokens. Each has been held against its own rules; there are none for both.
+pub enum Exchange {
+    /// CIBA §10.1.
+    Ciba(Verified<Redemption>),
+    /// RFC 6749 §6.
+    RefreshToken(Verified<Refresh>),
+}
+
+impl Governed for Exchange {
+    const RULES: &'static [Rule<Self>] = &[];
+
+    fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Ciba(redemption) => redemption.client_id(),
+            Self::RefreshToken(refresh) => refresh.client_id(),
+        }
+    }
+}
+
+impl Request for Exchange {
+    /// Who, then with which certificate, then for what. The certificate comes before the state of the request, so that a client without one
+    /// hears so while its request is still pending.
+    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+        let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "OAUTH-1"))?;
+        let client = client_auth::authenticate(gate, &inbound, &form).await?;
+        let by = client.client_id.clone();
+        let binding = Binding::of(&inbound).map_err(|refusal| refusal.by(&by))?;
+        Self::parse(gate, &form, Sender { client, binding }).map_err(|refusal| refusal.by(&by))
+    }
+}
+
+impl Exchange {
+    fn parse(gate: &Gate, form: &Form, sender: Sender) -> Result<Self, Rejection> {
+        let secret = |name| form.value(name).map(|value| Secret::new(value.to_owned()));
+        match form.value("grant_type") {
+            Some(CIBA_GRANT) => gate.hold(Redemption { sender, auth_req_id: secret("auth_req_id") }).map(Self::Ciba),
+            Some(REFRESH_GRANT) => {
+                let scope = form.value("scope").map(|scope| scope.split(' ').map(str::to_owned).collect());
+                gate.hold(Refresh { sender, refresh_token: secret("refresh_token"), scope }).map(Self::RefreshToken)
+            }
+            Some(_) => Err(Rejection::new(Reason::UnsupportedGrantType, "OAUTH-4", "another grant_type")),
+            None => Err(Rejection::new(Reason::InvalidRequest, "CIBA-10.1-1", "there is no grant_type")),
+        }
+    }
+}
+
+impl Verified<Exchange> {
+    /// Which of the two it is.
+    pub fn into_grant(self) -> Exchange {
+        self.into_request()
+    }
+}

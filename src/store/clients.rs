@@ -1,0 +1,120 @@
+//! Who is registered: the clients of the configuration, and those that registered themselves.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::error::{Reason, Rejection};
+use crate::outbound::Failed;
+use crate::outbound::ping::Addresses;
+use crate::profile::client::{Client, Delivery};
+use crate::profile::enrolled::Enrolled;
+use crate::profile::enrolment;
+use crate::profile::gate::Clients;
+use crate::secret::{Digest, Secret};
+use crate::store::{Family, Key, NEVER, Store, TRIES, contended, read, unavailable};
+
+/// How many registered clients are kept as they were last read, so that their keys are not parsed at each request.
+const MOST: usize = 10_000;
+
+/// Clients as they were last read, beside the bytes they were read from: other bytes, and they are read again.
+pub(super) type Cache = HashMap<Digest, (Vec<u8>, Option<Arc<Client>>)>;
+
+impl Store {
+    /// Keeps a client that registered itself.
+    ///
+    /// # Errors
+    /// [`Reason::TemporarilyUnavailable`].
+    pub async fn enrol(&self, enrolled: &Enrolled) -> Result<(), Rejection> {
+        self.put(key(&enrolled.client_id), &Some(enrolled), NEVER).await
+    }
+
+    /// Puts `enrolled` in place of what was registered under its id before (RFC 7592 §2.2).
+    ///
+    /// # Errors
+    /// [`Reason::InvalidToken`]: it was deleted meanwhile. [`Reason::TemporarilyUnavailable`].
+    pub async fn replace(&self, enrolled: &Enrolled) -> Result<(), Rejection> {
+        self.settle_client(&enrolled.client_id, (Some(enrolled), NEVER)).await
+    }
+
+    /// Forgets a client that registered itself (RFC 7592 §2.3). Nothing it was given is live from now on: it all hangs on the client.
+    ///
+    /// # Errors
+    /// As for [`replace`](Self::replace).
+    pub async fn unregister(&self, client_id: &str, now: Timestamp) -> Result<(), Rejection> {
+        self.settle_client(client_id, (None, now)).await
+    }
+
+    async fn settle_client(
+        &self,
+        client_id: &str,
+        (record, sweep_at): (Option<&Enrolled>, Timestamp),
+    ) -> Result<(), Rejection> {
+        let gone = || Rejection::new(Reason::InvalidToken, "DCR-7592-3", "the client was deleted");
+        for _ in 0..TRIES {
+            let found: Option<(Option<Enrolled>, _)> = self.get(key(client_id)).await?;
+            let (_, seen) = found.filter(|(enrolled, _)| enrolled.is_some()).ok_or_else(gone)?;
+            if self.swap(key(client_id), &seen, &record, sweep_at).await? {
+                return Ok(());
+            }
+        }
+        Err(contended())
+    }
+}
+
+#[async_trait]
+impl Clients for Store {
+    async fn client(&self, client_id: &str) -> Result<Option<Arc<Client>>, Rejection> {
+        if let Some(client) = self.clients.get(client_id) {
+            return Ok(Some(client.clone()));
+        }
+        let Some(seen) = self.record(client_id).await? else { return Ok(None) };
+        let digest = key(client_id).digest;
+        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some((_, client)) = cached.filter(|(bytes, _)| *bytes == seen) {
+            return Ok(client);
+        }
+        // A registration that the rules of today would refuse is none.
+        let enrolled: Option<Enrolled> = read(&seen)?;
+        let client = enrolled.and_then(|enrolled| enrolment::ciba(client_id, &enrolled.members, &self.profile).ok());
+        let client = client.map(Arc::new);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= MOST {
+            cache.clear();
+        }
+        cache.insert(digest, (seen, client.clone()));
+        Ok(client)
+    }
+
+    async fn enrolled(&self, client_id: &str) -> Result<Option<Enrolled>, Rejection> {
+        self.record(client_id).await?.map_or(Ok(None), |seen| read(&seen))
+    }
+}
+
+#[async_trait]
+impl Addresses for Store {
+    async fn endpoint(&self, client_id: &str) -> Result<Option<String>, Failed> {
+        let client = self.client(client_id).await.map_err(|refusal| Failed(refusal.cause))?;
+        let delivery = client.as_ref().and_then(|client| client.ciba()).map(|ciba| &ciba.delivery);
+        Ok(match delivery {
+            Some(Delivery::Ping(endpoint)) => Some(endpoint.clone()),
+            Some(Delivery::Poll) | None => None,
+        })
+    }
+}
+
+impl Store {
+    /// What lies under that id, if it can be one that was drawn here.
+    async fn record(&self, client_id: &str) -> Result<Option<Vec<u8>>, Rejection> {
+        if !Secret::new(client_id.to_owned()).could_be_drawn() {
+            return Ok(None);
+        }
+        self.backend.load(&key(client_id)).await.map_err(unavailable)
+    }
+}
+
+fn key(client_id: &str) -> Key {
+    Key { family: Family::Client, digest: Digest::of_parts(&["client_id", client_id]) }
+}
