@@ -137,12 +137,15 @@ impl Store {
         Self { backend, clients, cache: Mutex::default(), profile, entropy }
     }
 
+    /// Puts `value` where nothing can be yet.
     async fn put(&self, key: Key, value: &(impl Serialize + Sync), sweep_at: Timestamp) -> Result<(), Rejection> {
-        match self.backend.insert(&key, Record { bytes: write(value), sweep_at }).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Rejection::new(Reason::TemporarilyUnavailable, "store", "a fresh id was taken")),
-            Err(why) => Err(unavailable(why)),
-        }
+        let taken = || Rejection::new(Reason::TemporarilyUnavailable, "store", "a fresh id was taken");
+        if self.insert(key, value, sweep_at).await? { Ok(()) } else { Err(taken()) }
+    }
+
+    /// Puts `value` where nothing is; false where something is.
+    async fn insert(&self, key: Key, value: &(impl Serialize + Sync), sweep_at: Timestamp) -> Result<bool, Rejection> {
+        self.backend.insert(&key, Record { bytes: write(value), sweep_at }).await.map_err(unavailable)
     }
 
     async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<(T, Vec<u8>)>, Rejection> {

@@ -44,19 +44,15 @@ impl Store {
         for _ in 0..TRIES {
             let found: Option<(Word, _)> = self.get(key).await?;
             let said = Word { locked: word.locked(), since: now };
-            match found {
-                None if !word.locked() => return Ok(()),
-                Some((before, _)) if !before.locked && !word.locked() => return Ok(()),
-                // Somebody else may have had the first word at the same moment: then this one is the second.
-                None => match self.put(key, &said, sweep_at).await {
-                    Err(_) if self.get::<Word>(key).await?.is_some() => {}
-                    put => return put,
-                },
-                Some((_, seen)) => {
-                    if self.swap(key, &seen, &said, sweep_at).await? {
-                        return Ok(());
-                    }
-                }
+            // Where somebody else has the first word at the same moment, this one is the second.
+            let taken = match found {
+                None if !word.locked() => true,
+                Some((before, _)) if !before.locked && !word.locked() => true,
+                None => self.insert(key, &said, sweep_at).await?,
+                Some((_, seen)) => self.swap(key, &seen, &said, sweep_at).await?,
+            };
+            if taken {
+                return Ok(());
             }
         }
         Err(contended())
@@ -109,12 +105,11 @@ impl Store {
             let Attempts { count, until } = running.unwrap_or(Attempts { count: 0, until: now.plus(QUARTER) });
             let too_many = || Rejection::new(Reason::AccessForbidden, "CIBA-7.1.2-4", "too many wrong user codes");
             let attempts = Attempts { count: next(count).ok_or_else(too_many)?, until };
-            let done = match found {
-                None => self.put(key, &attempts, until).await.map(|()| true),
-                Some((_, seen)) => self.swap(key, &seen, &attempts, until).await,
+            let counted = match found {
+                None => self.insert(key, &attempts, until).await?,
+                Some((_, seen)) => self.swap(key, &seen, &attempts, until).await?,
             };
-            // Somebody else was first; their count is as good as any.
-            if done.unwrap_or(false) {
+            if counted {
                 return Ok(());
             }
         }
