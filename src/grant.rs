@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::profile::decision::{Approval, Verdict};
-use crate::secret::Sealed;
+use crate::secret::{Digest, Sealed};
 
 /// CIBA §11: how much longer the client has to wait after each `slow_down`, in seconds.
 const SLOWER_BY: u32 = 5;
@@ -38,6 +38,8 @@ pub struct Asked {
     pub acr_wanted: bool,
     /// When.
     pub at: Timestamp,
+    /// How many seconds it was told to leave between two polls.
+    pub interval: u32,
     /// `client_notification_token`, sealed under the `auth_req_id`, until there is something to notify of.
     pub notify: Option<Sealed>,
 }
@@ -48,7 +50,8 @@ enum State {
     Pending,
     Approved(Consent),
     Denied,
-    Redeemed,
+    /// By whom: the digest of the access token that was handed out, or was about to be.
+    Redeemed(Digest),
 }
 
 /// The person's yes.
@@ -72,10 +75,12 @@ pub enum Undecidable {
 }
 
 /// How fast one request is polled. Kept beside the grant, so that polling never contends with deciding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    interval: u32,
-    last: Option<Timestamp>,
+    /// How many seconds longer than it was told at first the client has to wait by now.
+    pub slower: u32,
+    /// When it polled last.
+    pub last: Option<Timestamp>,
 }
 
 /// What a poll finds (CIBA §11).
@@ -87,10 +92,10 @@ pub enum Poll {
     Expired,
     /// The answer was no.
     Denied,
-    /// No answer yet. Ask again at the pace to be kept from now on.
-    Pending(Pace),
-    /// No answer yet, and asked too soon.
-    TooFast(Pace),
+    /// No answer yet.
+    Pending,
+    /// No answer yet, and asked too soon. From now on the client has to wait so many seconds longer than at first.
+    TooFast(u32),
     /// The answer was yes.
     Approved(Consent),
 }
@@ -109,7 +114,9 @@ impl Grant {
     pub fn decide(self, verdict: &Verdict, now: Timestamp) -> Result<Self, Undecidable> {
         match self.state {
             State::Pending if now < self.expires_at => {}
-            State::Pending | State::Approved(_) | State::Denied | State::Redeemed => return Err(Undecidable::Settled),
+            State::Pending | State::Approved(_) | State::Denied | State::Redeemed(_) => {
+                return Err(Undecidable::Settled);
+            }
         }
         let state = match verdict {
             Verdict::Approve(Approval { sub, .. }) if *sub != self.sub => return Err(Undecidable::AnotherUser),
@@ -128,35 +135,44 @@ impl Grant {
     /// CIBA §11: what a poll at `now` finds. Pace matters only while there is nothing else to say.
     pub fn poll(&self, pace: Pace, now: Timestamp) -> Poll {
         match &self.state {
-            State::Redeemed => Poll::Redeemed,
+            State::Redeemed(_) => Poll::Redeemed,
             State::Denied => Poll::Denied,
             State::Pending | State::Approved(_) if now >= self.expires_at => Poll::Expired,
             State::Approved(consent) => Poll::Approved(consent.clone()),
-            State::Pending => pace.at(now),
+            State::Pending => self.asked.paced(pace, now),
         }
     }
 
-    /// CIBA §10.1: hands the approval out. `None`: there is none, or not any more.
-    pub fn redeem(self, now: Timestamp) -> Option<Self> {
+    /// CIBA §10.1: hands the approval out for the access token of that digest. `None`: there is none, or not any more.
+    pub fn redeem(self, access_token: Digest, now: Timestamp) -> Option<Self> {
         match self.state {
-            State::Approved(_) if now < self.expires_at => Some(Self { state: State::Redeemed, ..self }),
-            State::Approved(_) | State::Pending | State::Denied | State::Redeemed => None,
+            State::Approved(_) if now < self.expires_at => Some(Self { state: State::Redeemed(access_token), ..self }),
+            State::Approved(_) | State::Pending | State::Denied | State::Redeemed(_) => None,
         }
+    }
+
+    /// Whether it was handed out for the access token of that digest, which nobody else can have drawn.
+    pub fn is_redeemed_for(&self, access_token: &Digest) -> bool {
+        matches!(&self.state, State::Redeemed(digest) if digest == access_token)
+    }
+
+    /// What it is after it was handed out and the token was taken back before anybody had it: the answer is no.
+    #[must_use]
+    pub fn taken_back(self) -> Self {
+        Self { state: State::Denied, ..self }
     }
 }
 
-impl Pace {
-    /// The pace of a request that has not been polled.
-    pub const fn every(interval: u32) -> Self {
-        Self { interval, last: None }
-    }
-
+impl Asked {
     /// CIBA §7.3, §11: the first poll is never too fast; each one that is adds five seconds to the interval, for good.
-    fn at(self, now: Timestamp) -> Poll {
-        let too_fast = self.last.is_some_and(|last| now.since(last) + TOLERANCE < i64::from(self.interval));
-        let interval = if too_fast { self.interval.saturating_add(SLOWER_BY) } else { self.interval };
-        let pace = Self { interval, last: Some(now) };
-        if too_fast { Poll::TooFast(pace) } else { Poll::Pending(pace) }
+    fn paced(&self, Pace { slower, last }: Pace, now: Timestamp) -> Poll {
+        let interval = i64::from(self.interval) + i64::from(slower);
+        match last {
+            Some(last) if now.since(last).saturating_add(TOLERANCE) < interval => {
+                Poll::TooFast(slower.saturating_add(SLOWER_BY))
+            }
+            Some(_) | None => Poll::Pending,
+        }
     }
 }
 
@@ -173,7 +189,7 @@ mod tests {
     }
 
     fn asking(acr_wanted: bool) -> Grant {
-        let asked = Asked { scope: vec!["openid".into()], acr_wanted, at: at(0), notify: None };
+        let asked = Asked { scope: vec!["openid".into()], acr_wanted, at: at(0), interval: 5, notify: None };
         Grant::open("till".into(), "alice".into(), asked, at(120))
     }
 
@@ -181,7 +197,11 @@ mod tests {
         Verdict::Approve(Approval { sub: sub.into(), acr: None, auth_time: at(3) })
     }
 
-    const FRESH: Pace = Pace::every(5);
+    const FRESH: Pace = Pace { slower: 0, last: None };
+
+    fn token() -> Digest {
+        Digest::of(b"token")
+    }
 
     #[test]
     fn ciba_8_3_a_decision_is_taken_once_and_before_expiry() {
@@ -192,7 +212,7 @@ mod tests {
             }
             assert_eq!(open().decide(&first, at(120)), Err(Undecidable::Settled), "expiry at equality");
         }
-        let redeemed = open().decide(&yes("alice"), at(1)).expect("in time").redeem(at(2)).expect("approved");
+        let redeemed = open().decide(&yes("alice"), at(1)).expect("in time").redeem(token(), at(2)).expect("approved");
         assert_eq!(redeemed.decide(&Verdict::Deny, at(3)), Err(Undecidable::Settled));
     }
 
@@ -213,13 +233,15 @@ mod tests {
     #[test]
     fn ciba_10_1_9_an_approval_is_redeemed_once_and_before_expiry() {
         let approved = open().decide(&yes("alice"), at(1)).expect("in time");
-        assert!(approved.clone().redeem(at(120)).is_none());
-        let redeemed = approved.redeem(at(119)).expect("in time");
+        assert!(approved.clone().redeem(token(), at(120)).is_none());
+        let redeemed = approved.redeem(token(), at(119)).expect("in time");
         assert_eq!(redeemed.poll(FRESH, at(119)), Poll::Redeemed);
         assert_eq!(redeemed.poll(FRESH, at(500)), Poll::Redeemed);
-        assert!(redeemed.redeem(at(119)).is_none());
-        assert!(open().redeem(at(1)).is_none());
-        assert!(open().decide(&Verdict::Deny, at(1)).expect("in time").redeem(at(2)).is_none());
+        assert!(redeemed.clone().redeem(token(), at(119)).is_none());
+        assert!(redeemed.is_redeemed_for(&token()) && !redeemed.is_redeemed_for(&Digest::of(b"another")));
+        assert_eq!(redeemed.taken_back().poll(FRESH, at(119)), Poll::Denied);
+        assert!(open().redeem(token(), at(1)).is_none());
+        assert!(open().decide(&Verdict::Deny, at(1)).expect("in time").redeem(token(), at(2)).is_none());
     }
 
     #[test]
@@ -232,21 +254,19 @@ mod tests {
 
     #[test]
     fn ciba_11_2_slow_down_adds_five_seconds_for_good_and_an_obedient_client_recovers() {
-        let grant = open();
-        let Poll::Pending(pace) = grant.poll(FRESH, at(0)) else { panic!("the first poll is free") };
-        let Poll::TooFast(pace) = grant.poll(pace, at(3)) else { panic!("3 s is too soon for 5 s") };
-        assert_eq!(pace.interval, 10);
-        let Poll::TooFast(pace) = grant.poll(pace, at(11)) else { panic!("8 s is too soon for 10 s") };
-        assert_eq!(pace.interval, 15);
-        let Poll::Pending(pace) = grant.poll(pace, at(26)) else { panic!("15 s is the pace") };
-        assert_eq!(pace.interval, 15);
-        assert!(matches!(grant.poll(pace, at(40)), Poll::Pending(_)), "one second of jitter is forgiven");
-        assert!(matches!(grant.poll(pace, at(39)), Poll::TooFast(_)));
+        let poll = |slower, last, now| open().poll(Pace { slower, last: Some(at(last)) }, at(now));
+        assert_eq!(open().poll(FRESH, at(0)), Poll::Pending, "the first poll is free");
+        assert_eq!(poll(0, 0, 3), Poll::TooFast(5), "3 s is too soon for 5 s");
+        assert_eq!(poll(5, 3, 11), Poll::TooFast(10), "8 s is too soon for 10 s");
+        assert_eq!(poll(10, 11, 26), Poll::Pending, "15 s is the pace");
+        assert_eq!(poll(10, 26, 40), Poll::Pending, "one second of jitter is forgiven");
+        assert_eq!(poll(10, 26, 39), Poll::TooFast(15));
+        assert_eq!(poll(0, 50, 26), Poll::TooFast(5), "a clock that was set back is no reason to poll faster");
     }
 
     #[test]
     fn once_decided_the_pace_no_longer_matters() {
-        let pace = Pace { interval: 60, last: Some(at(2)) };
+        let pace = Pace { slower: 60, last: Some(at(2)) };
         assert!(matches!(open().decide(&yes("alice"), at(1)).expect("in time").poll(pace, at(2)), Poll::Approved(_)));
         assert_eq!(open().decide(&Verdict::Deny, at(1)).expect("in time").poll(pace, at(2)), Poll::Denied);
     }

@@ -33,8 +33,9 @@ use crate::profile::gate::Trust;
 use crate::profile::issuer::{Issuer, Offer};
 use crate::profile::{FAPI_CIBA_ID1, Profile};
 use crate::secret::Entropy;
+use crate::store::Store;
+use crate::store::backend::Backend;
 use crate::store::memory::Memory;
-use crate::store::{Backend, Store};
 use crate::telemetry::{Format, Log};
 
 /// Whether weak wiring is tolerated.

@@ -64,11 +64,6 @@ async fn identify(server: &Server, request: &Verified<Backchannel>) -> Result<St
             return Err(by(other));
         }
     };
-    server.gate.spend_hint(request).await.map_err(by)?;
-    // A lock that came this very second ends what is asked in it.
-    if !server.store.stands(&sub, server.now()).await.map_err(by)? {
-        return Err(by(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked")));
-    }
     if server.sub_for(client, &sub).len() > LONGEST_SUB {
         return Err(by(Rejection::new(
             Reason::TemporarilyUnavailable,

@@ -41,6 +41,6 @@ async fn refresh(server: &Server, request: &Verified<Refresh>) -> Result<Tokens,
     let standing = server.store.refreshable(request, now).await?;
     let digest = request.refresh_token().digest();
     let minted = Minted::of_refresh(server, (request.sender(), &standing, digest), now)?;
-    server.store.keep(&minted.issued()).await?;
+    server.store.refresh(&standing, &minted.issued(), now).await?;
     Ok(minted.into_answer())
 }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
-use crate::http::line::Who;
+use crate::http::line::{Owes, Who};
 use crate::profile::gate;
 use crate::profile::verified::Verified;
 use crate::wire::inbound::{Authorization, Inbound, PeerCertificate};
@@ -30,7 +30,9 @@ impl<T: gate::Request> FromRequest<Arc<Server>> for Verified<T> {
 
     async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Rejection> {
         let who = request.extensions().get::<Who>().cloned();
+        let owes = request.extensions().get::<Owes>().cloned().unwrap_or_default();
         let verified: Self = server.gate.verify(inbound(request).await?).await?;
+        owes.note(verified.unspent());
         if let (Some(who), Some(client_id)) = (who, verified.client_id()) {
             who.is(client_id);
         }

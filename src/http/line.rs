@@ -11,6 +11,7 @@ use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
+use crate::profile::once::{Replay as _, Unspent};
 use crate::secret::Entropy;
 
 /// FAPI 1.0 part 1 §6.2.1-8.
@@ -24,6 +25,25 @@ impl Who {
     /// It was this one.
     pub(super) fn is(&self, client_id: &str) {
         self.0.get_or_init(|| client_id.to_owned());
+    }
+}
+
+/// What a request uses up. Rides in its extensions, where the door writes it down: whatever the handler left is spent before the answer goes out.
+#[derive(Clone, Default)]
+pub(super) struct Owes(Arc<OnceLock<Arc<Unspent>>>);
+
+impl Owes {
+    /// It was this.
+    pub(super) fn note(&self, unspent: Arc<Unspent>) {
+        self.0.get_or_init(|| unspent);
+    }
+
+    async fn settle(&self, server: &Server, answer: Response) -> Response {
+        let left = self.0.get().map(|unspent| unspent.take()).unwrap_or_default();
+        match server.store.spend(left).await {
+            Ok(()) => answer,
+            Err(refusal) => refusal.into_response(),
+        }
     }
 }
 
@@ -41,8 +61,10 @@ async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Respon
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
     let who = Who::default();
+    let owes = Owes::default();
     request.extensions_mut().insert(who.clone());
-    let mut response = next.run(request).await;
+    request.extensions_mut().insert(owes.clone());
+    let mut response = owes.settle(&server, next.run(request).await).await;
     let refused = response.extensions_mut().remove::<Rejection>();
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -7,7 +7,8 @@ use crate::error::{Reason, Rejection};
 use crate::jose::claims::{Claims, is_an_id};
 use crate::jose::jws::Compact;
 use crate::profile::client::{Authentication, Client};
-use crate::profile::gate::{Gate, Kind, Spent, malformed};
+use crate::profile::gate::{Gate, malformed};
+use crate::profile::once::{Kind, Spent, Unspent};
 use crate::profile::verified::{Governed, Rule};
 use crate::profile::{AssertionAudience, Profile};
 use crate::wire::Malformed;
@@ -102,7 +103,7 @@ impl ClientAssertion {
 }
 
 /// Finds out who signed the assertion in `form`. An unknown client and a bad signature get the same bytes.
-pub(super) async fn authenticate(gate: &Gate, form: &Form) -> Result<Arc<Client>, Rejection> {
+pub(super) async fn authenticate(gate: &Gate, form: &Form, unspent: &Unspent) -> Result<Arc<Client>, Rejection> {
     let failed = |clause, cause| Rejection::new(Reason::InvalidClient, clause, cause);
     if form.value("client_assertion_type") != Some(ASSERTION_TYPE) {
         return Err(failed("CA-1", "client_assertion_type is absent or another"));
@@ -118,15 +119,13 @@ pub(super) async fn authenticate(gate: &Gate, form: &Form) -> Result<Arc<Client>
         return Err(failed("CA-14", "no such client"));
     };
     let by = client.client_id.clone();
-    believe(gate, token, (client, form)).await.map_err(|refusal| refusal.by(&by))
+    let id = believe(gate, token, (client.clone(), form)).await.map_err(|refusal| refusal.by(&by))?;
+    unspent.note(id);
+    Ok(client)
 }
 
-/// Holds the assertion against the client it claims to be from.
-async fn believe(
-    gate: &Gate,
-    token: Compact<'_>,
-    (client, form): (Arc<Client>, &Form),
-) -> Result<Arc<Client>, Rejection> {
+/// Holds the assertion against the client it claims to be from; its id is what it uses up.
+async fn believe(gate: &Gate, token: Compact<'_>, (client, form): (Arc<Client>, &Form)) -> Result<Spent, Rejection> {
     let Authentication::PrivateKeyJwt(alg) = client.authentication else {
         gate.pretend(&token);
         return Err(Rejection::new(Reason::InvalidClient, "CIBA-7.1-4", "the client is registered for another method"));
@@ -137,9 +136,7 @@ async fn believe(
         .map_err(malformed(Reason::InvalidClient, "CA-2"))?;
     let verified = gate.hold(assertion)?;
     let ClientAssertion { client, jti, exp, .. } = verified.request();
-    let id = Spent { kind: Kind::ClientAssertion, client_id: &client.client_id, jti };
-    gate.spend(&id, exp.expect("CA-8 held"), Reason::InvalidClient).await?;
-    Ok(client.clone())
+    Ok(Spent::new(Kind::ClientAssertion, (&client.client_id, jti), exp.expect("CA-8 held")))
 }
 
 /// CIBA §7.1, RFC 10070: one audience, and it is ours. An array with a foreign entry would let another server replay the assertion here.

@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::profile::client::{Ciba, Client, Delivery};
-use crate::profile::gate::{Gate, Kind, Request, Spent, malformed};
-use crate::profile::hint::{Hint, Once};
+use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::hint::Hint;
+use crate::profile::once::{Spent, Unspent};
 use crate::profile::plain::is_plain;
 use crate::profile::scope::is_scope;
 use crate::profile::verified::{Governed, Rule, Verified};
@@ -134,11 +135,11 @@ impl Governed for Backchannel {
 
 impl Request for Backchannel {
     /// CIBA §7.2: authenticate the client, then open the signed request, then look at what it asks for.
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "CIBA-7.1-2"))?;
-        let client = client_auth::authenticate(gate, &inbound, &form).await?;
+        let client = client_auth::authenticate(gate, (&inbound, &form), unspent).await?;
         let by = client.client_id.clone();
-        let object = request_object::open(gate, &client, &form).await.map_err(|refusal| refusal.by(&by))?;
+        let object = request_object::open(gate, (&client, &form), unspent).await.map_err(|refusal| refusal.by(&by))?;
         let request = Self::parse(client, object.claims());
         let request = request.map_err(|why| malformed(Reason::InvalidRequest, "CIBA-7.1.1-14")(why).by(&by))?;
         // CIBA §7.2: the hint comes after everything else.
@@ -157,6 +158,12 @@ impl Verified<Backchannel> {
     /// Whom to ask: the one hint that was given.
     pub fn hint(&self) -> &Hint {
         self.request().hints.first().expect("CIBA-7.1-19 held")
+    }
+
+    /// Everything that the request uses up and nobody has spent yet, its hint last: whoever takes it spends it.
+    pub fn unspent_and_hint(&self) -> Vec<Spent> {
+        let hint = self.hint().once.as_ref().map(|once| once.id.clone());
+        self.unspent().take().into_iter().chain(hint).collect()
     }
 
     /// What is asked for.
@@ -194,22 +201,6 @@ impl Verified<Backchannel> {
     pub fn expires_in(&self, profile: &Profile) -> u32 {
         let limits = &profile.rules().authentication_request;
         self.request().requested_expiry.map_or(limits.default_expiry, |requested| requested.min(limits.longest_expiry))
-    }
-}
-
-impl Gate {
-    /// Spends the hint of a request that is otherwise in order, where it is one that is good once.
-    ///
-    /// # Errors
-    /// It was used before, or the store could not say.
-    pub async fn spend_hint(&self, request: &Verified<Backchannel>) -> Result<(), Rejection> {
-        match &request.hint().once {
-            None => Ok(()),
-            Some(Once { iss, jti, until }) => {
-                let id = Spent { kind: Kind::LoginHintToken, client_id: iss, jti };
-                self.spend(&id, *until, Reason::InvalidRequest).await
-            }
-        }
     }
 }
 

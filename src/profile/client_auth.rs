@@ -8,11 +8,16 @@ use crate::jose::jwk::KeySet;
 use crate::profile::assertion;
 use crate::profile::client::{Authentication, Client};
 use crate::profile::gate::Gate;
+use crate::profile::once::Unspent;
 use crate::wire::form::Form;
 use crate::wire::inbound::{Inbound, PeerCertificate};
 
 /// Finds out who sent `inbound`, whose parameters are `form`.
-pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) -> Result<Arc<Client>, Rejection> {
+pub(super) async fn authenticate(
+    gate: &Gate,
+    (inbound, form): (&Inbound, &Form),
+    unspent: &Unspent,
+) -> Result<Arc<Client>, Rejection> {
     let asserted = form.has_any(&["client_assertion"]);
     let header = inbound.authorization.is_some();
     if header && !asserted {
@@ -26,7 +31,7 @@ pub(super) async fn authenticate(gate: &Gate, inbound: &Inbound, form: &Form) ->
         (Some(client_id), Some(certificate)) if !form.has_any(&["client_assertion", "client_assertion_type"]) => {
             by_certificate(gate, client_id, certificate).await?
         }
-        _ => assertion::authenticate(gate, form).await?,
+        _ => assertion::authenticate(gate, form, unspent).await?,
     };
     if gate.profile.methods().contains(&client.authentication.method()) {
         Ok(client)

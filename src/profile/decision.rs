@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::once::Unspent;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::Malformed;
@@ -78,7 +79,7 @@ impl Governed for Decision {
 
 impl Request for Decision {
     /// The certificate is looked at before the body is.
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         by_the_bank(gate, &inbound)?;
         let now = gate.now();
         let unreadable = malformed(Reason::InvalidRequest, "CIBA-8-1");

@@ -4,6 +4,7 @@ use crate::error::{Reason, Rejection};
 use crate::profile::client::{CIBA_GRANT, REFRESH_GRANT};
 use crate::profile::client_auth;
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::once::Unspent;
 use crate::profile::redemption::Redemption;
 use crate::profile::refresh::Refresh;
 use crate::profile::sender::{Binding, Sender};
@@ -34,9 +35,9 @@ impl Governed for Exchange {
 impl Request for Exchange {
     /// Who, then with which certificate, then for what. The certificate comes before the state of the request, so that a client without one
     /// hears so while its request is still pending.
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "OAUTH-1"))?;
-        let client = client_auth::authenticate(gate, &inbound, &form).await?;
+        let client = client_auth::authenticate(gate, (&inbound, &form), unspent).await?;
         let by = client.client_id.clone();
         let binding = Binding::of(&inbound).map_err(|refusal| refusal.by(&by))?;
         Self::parse(gate, &form, Sender { client, binding }).map_err(|refusal| refusal.by(&by))
@@ -59,8 +60,12 @@ impl Exchange {
 }
 
 impl Verified<Exchange> {
-    /// Which of the two it is.
+    /// Which of the two it is. It owes what they owe together.
     pub fn into_grant(self) -> Exchange {
-        self.into_request()
+        let unspent = self.unspent();
+        match self.into_request() {
+            Exchange::Ciba(redemption) => Exchange::Ciba(redemption.owing(unspent)),
+            Exchange::RefreshToken(refresh) => Exchange::RefreshToken(refresh.owing(unspent)),
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::outbound::{Failed, Outbound};
 use crate::profile::Profile;
 use crate::profile::client::{Client, Keys};
 use crate::profile::enrolled::{Enrolled, Registrars};
+use crate::profile::once::{Replay, Unspent};
 use crate::profile::verified::{Governed, Verified, conform};
 use crate::profile::vouchers::Vouchers;
 use crate::secret::{Digest, Pseudonyms};
@@ -39,38 +40,6 @@ pub trait Clients: Send + Sync {
     async fn enrolled(&self, client_id: &str) -> Result<Option<Enrolled>, Rejection>;
 }
 
-/// What has been used up. The store remembers.
-#[async_trait]
-pub trait Replay: Send + Sync {
-    /// Spends `id`, which need not be remembered after `until`. False: it was spent before.
-    ///
-    /// # Errors
-    /// The store could not say, or cannot remember any more. Never taken for a first use.
-    async fn first_use(&self, id: &Spent<'_>, until: Timestamp) -> Result<bool, Rejection>;
-}
-
-/// A one-time id: the `jti` of one kind of token by one client.
-#[derive(Debug)]
-pub struct Spent<'a> {
-    /// What kind of token carried it.
-    pub kind: Kind,
-    /// Whose.
-    pub client_id: &'a str,
-    /// The id.
-    pub jti: &'a str,
-}
-
-/// A kind of token with one-time ids. The same `jti` in two kinds is two ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// RFC 7523 §3, item 7.
-    ClientAssertion,
-    /// CIBA §7.1.1.
-    RequestObject,
-    /// CIBA §7.1 `login_hint_token`; whose it is, its issuer says.
-    LoginHintToken,
-}
-
 /// Whose word counts beside that of the clients.
 #[derive(Clone)]
 pub struct Trust {
@@ -90,15 +59,15 @@ pub struct Trust {
 
 /// A kind of request that the gate knows how to read.
 pub trait Request: Governed + Send {
-    /// Authenticates and parses `inbound`. What comes back is typed, and not verified yet.
-    fn read(gate: &Gate, inbound: Inbound) -> impl Future<Output = Result<Self, Rejection>> + Send;
+    /// Authenticates and parses `inbound`, and notes what it uses up. What comes back is typed, and not verified yet.
+    fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> impl Future<Output = Result<Self, Rejection>> + Send;
 }
 
 /// Everything a request is held against.
 pub struct Gate {
     pub(super) profile: Arc<Profile>,
     pub(super) clients: Arc<dyn Clients>,
-    pub(super) replay: Arc<dyn Replay>,
+    replay: Arc<dyn Replay>,
     pub(super) trust: Trust,
     jwks: Option<Jwks>,
     clock: Arc<dyn Clock>,
@@ -116,17 +85,29 @@ impl Gate {
         Self { profile, clients: memory.clone(), replay: memory, trust, jwks, clock }
     }
 
-    /// Reads `inbound` and holds it against every rule for its kind.
+    /// Reads `inbound` and holds it against every rule for its kind. What it uses up is spent at once if it is refused, else with the first thing
+    /// the store is asked about it, and in any case before it is answered.
     ///
     /// # Errors
-    /// The first thing that is wrong: shape, then who, signature, time, replay, meaning.
+    /// The first thing that is wrong: shape, then who, signature, time, meaning; but a replay before all that was found after it.
     pub async fn verify<T: Request>(&self, inbound: Inbound) -> Result<Verified<T>, Rejection> {
         if inbound.query {
             return Err(Rejection::new(Reason::InvalidRequest, "OAUTH-2", "there are parameters in the URI"));
         }
-        let request = T::read(self, inbound).await?;
-        let client = request.client_id().map(str::to_owned);
-        self.hold(request).map_err(|refusal| Rejection { client, ..refusal })
+        let unspent = Unspent::default();
+        let read = T::read(self, inbound, &unspent).await;
+        let held = read.and_then(|request| {
+            let client = request.client_id().map(str::to_owned);
+            self.hold(request).map_err(|refusal| Rejection { client, ..refusal })
+        });
+        match held {
+            Ok(verified) => Ok(verified.owing(unspent)),
+            Err(refusal) => {
+                let client = refusal.client.clone();
+                self.replay.spend(unspent.take()).await.map_err(|replayed| Rejection { client, ..replayed })?;
+                Err(refusal)
+            }
+        }
     }
 
     /// The present moment.
@@ -166,17 +147,6 @@ impl Gate {
     /// Takes the time of a verification (RFC 7523 §3: who fails learns nothing of why).
     pub(super) fn pretend(&self, token: &Compact<'_>) {
         token.pretend(&self.trust.keyring.own());
-    }
-
-    /// Spends a `jti`, or refuses for `reason`.
-    pub(super) async fn spend(&self, id: &Spent<'_>, until: Timestamp, reason: Reason) -> Result<(), Rejection> {
-        let clause = match id.kind {
-            Kind::ClientAssertion => "CA-11",
-            Kind::RequestObject => "CIBA-7.1.1-13",
-            Kind::LoginHintToken => "CIBA-7.1-20",
-        };
-        let replayed = Rejection::new(reason, clause, "the jti was used before");
-        if self.replay.first_use(id, until).await? { Ok(()) } else { Err(replayed) }
     }
 }
 

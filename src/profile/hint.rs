@@ -7,6 +7,7 @@ use crate::jose::jws::Compact;
 use crate::profile::Profile;
 use crate::profile::client::Client;
 use crate::profile::gate::{Gate, malformed};
+use crate::profile::once::{Kind, Spent};
 use crate::profile::verified::{Governed, Rule};
 use crate::wire::Malformed;
 use crate::wire::bank::is_sub;
@@ -29,9 +30,7 @@ pub struct Once {
     /// Who issued it.
     pub iss: String,
     /// Its id.
-    pub jti: String,
-    /// When it expires.
-    pub until: Timestamp,
+    pub id: Spent,
 }
 
 impl Hint {
@@ -185,6 +184,8 @@ fn by_the_word_of_another(gate: &Gate, hint: &str) -> Result<(String, Once), Rej
         })
     };
     let held = gate.hold(read(&claims).map_err(&unreadable)?)?.into_request();
-    let once = Once { iss: voucher.iss().to_owned(), jti: held.jti, until: held.exp.expect("CIBA-13-5 held") };
+    let exp = held.exp.expect("CIBA-13-5 held");
+    let id = Spent::new(Kind::LoginHintToken, (voucher.iss(), &held.jti), exp);
+    let once = Once { iss: voucher.iss().to_owned(), id };
     Ok((held.sub, once))
 }

@@ -6,6 +6,7 @@ use crate::error::{Reason, Rejection};
 use crate::profile::client::Client;
 use crate::profile::client_auth;
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::once::Unspent;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::inbound::Inbound;
@@ -45,9 +46,9 @@ impl Governed for Inspection {
 }
 
 impl Request for Inspection {
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "INTRO-2-1"))?;
-        let caller = client_auth::authenticate(gate, &inbound, &form).await?;
+        let caller = client_auth::authenticate(gate, (&inbound, &form), unspent).await?;
         let signed = inbound.accept.iter().any(|accepted| accepted == SIGNED);
         Ok(Self { caller, token: form.value("token").map(|token| Secret::new(token.to_owned())), signed })
     }

@@ -6,6 +6,7 @@ use crate::error::{Reason, Rejection};
 use crate::profile::enrolled::Enrolled;
 use crate::profile::enrolment;
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::once::Unspent;
 use crate::profile::registration::{Registration, stated};
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
@@ -42,7 +43,7 @@ impl Governed for Management {
 
 impl Request for Management {
     /// Unknown, deleted and foreign clients get the same answer.
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         let refused = |cause| Rejection::new(Reason::InvalidToken, "DCR-7592-3", cause);
         let none = || Rejection::new(Reason::MissingToken, "DCR-7592-2", "there is no registration access token");
         let token = inbound.bearer().ok_or_else(none)?;
@@ -117,10 +118,10 @@ impl Governed for Replacement {
 }
 
 impl Request for Replacement {
-    async fn read(gate: &Gate, mut inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, mut inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
         let given = inbound.json();
         inbound.body.clear();
-        let of = gate.hold(Management::read(gate, inbound).await?)?;
+        let of = gate.hold(Management::read(gate, inbound, unspent).await?)?;
         let by = of.enrolled().client_id.clone();
         Self::parse(gate, of, given.map_err(malformed(Reason::InvalidClientMetadata, "DCR-7592-6"))?)
             .await

@@ -14,6 +14,7 @@ pub mod hint;
 pub mod inspection;
 pub mod issuer;
 pub mod management;
+pub mod once;
 pub mod plain;
 pub mod redemption;
 pub mod refresh;

@@ -8,6 +8,7 @@ use crate::jose::jws::Compact;
 use crate::profile::enrolled::Registrars;
 use crate::profile::enrolment::{self, MEMBERS, Unfit};
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::once::Unspent;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::wire::Malformed;
 use crate::wire::inbound::Inbound;
@@ -33,7 +34,7 @@ impl Governed for Registration {
 
 impl Request for Registration {
     /// Whether this one may register, then what.
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         let refused = |reason, cause| Rejection::new(reason, "DCR-7591-2", cause);
         match &gate.trust.registrars {
             Registrars::Closed => return Err(refused(Reason::NotFound, "registration is closed")),

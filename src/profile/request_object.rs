@@ -7,7 +7,8 @@ use crate::error::{Reason, Rejection};
 use crate::jose::claims::{Claims, is_an_id};
 use crate::jose::jws::Compact;
 use crate::profile::client::Client;
-use crate::profile::gate::{Gate, Kind, Spent, malformed};
+use crate::profile::gate::{Gate, malformed};
+use crate::profile::once::{Kind, Spent, Unspent};
 use crate::profile::verified::{Governed, Rule};
 use crate::wire::Malformed;
 use crate::wire::form::Form;
@@ -147,8 +148,12 @@ impl RequestObject {
     }
 }
 
-/// Opens the request object that the authenticated `client` sent in `form`, and spends its `jti`.
-pub(super) async fn open(gate: &Gate, client: &Arc<Client>, form: &Form) -> Result<RequestObject, Rejection> {
+/// Opens the request object that the authenticated `client` sent in `form`, and notes its `jti`.
+pub(super) async fn open(
+    gate: &Gate,
+    (client, form): (&Arc<Client>, &Form),
+    unspent: &Unspent,
+) -> Result<RequestObject, Rejection> {
     let refused = |clause, cause| Rejection::new(Reason::InvalidRequest, clause, cause);
     if form.has_any(&["request_uri"]) {
         return Err(refused("CIBA-7.1.1-2", "request_uri is not offered"));
@@ -173,7 +178,7 @@ pub(super) async fn open(gate: &Gate, client: &Arc<Client>, form: &Form) -> Resu
     let claims = gate.vouched(client, token, alg).await.map_err(malformed(Reason::InvalidRequest, "JAR-6.2-1"))?;
     let object = RequestObject::read(client.clone(), claims).map_err(unreadable)?;
     let object = gate.hold(object)?.into_request();
-    let id = Spent { kind: Kind::RequestObject, client_id: &client.client_id, jti: &object.jti };
-    gate.spend(&id, object.exp.expect("CIBA-7.1.1-9 held"), Reason::InvalidRequest).await?;
+    let exp = object.exp.expect("CIBA-7.1.1-9 held");
+    unspent.note(Spent::new(Kind::RequestObject, (&client.client_id, &object.jti), exp));
     Ok(object)
 }

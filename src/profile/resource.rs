@@ -2,6 +2,7 @@
 
 use crate::error::{Reason, Rejection};
 use crate::profile::gate::{Gate, Request};
+use crate::profile::once::Unspent;
 use crate::profile::sender::Binding;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
@@ -37,7 +38,7 @@ impl Governed for ResourceCall {
 }
 
 impl Request for ResourceCall {
-    async fn read(_: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(_: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         let token = inbound.bearer().map(|token| Secret::new(token.reveal().to_owned()));
         Ok(Self { token, binding: Binding::of(&inbound).ok() })
     }

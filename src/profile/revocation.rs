@@ -7,6 +7,7 @@ use crate::profile::client::Client;
 use crate::profile::client_auth;
 use crate::profile::gate::{Gate, Request, malformed};
 use crate::profile::inspection::LONGEST;
+use crate::profile::once::Unspent;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
 use crate::wire::inbound::Inbound;
@@ -31,9 +32,9 @@ impl Governed for Revocation {
 }
 
 impl Request for Revocation {
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "REV-2-1"))?;
-        let client = client_auth::authenticate(gate, &inbound, &form).await?;
+        let client = client_auth::authenticate(gate, (&inbound, &form), unspent).await?;
         Ok(Self { client, token: form.value("token").map(|token| Secret::new(token.to_owned())) })
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::profile::decision::by_the_bank;
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::once::Unspent;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::wire::Malformed;
 use crate::wire::bank::is_sub;
@@ -29,7 +30,7 @@ impl Governed for Standing {
 }
 
 impl Request for Standing {
-    async fn read(gate: &Gate, inbound: Inbound) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         by_the_bank(gate, &inbound)?;
         let unreadable = malformed(Reason::InvalidRequest, "CIBA-8-1");
         let claims = Claims::new(inbound.json().map_err(&unreadable)?);

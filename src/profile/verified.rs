@@ -1,8 +1,11 @@
 //! [`Verified<T>`]: the proof that every rule held, and the only place that makes one.
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::profile::Profile;
+use crate::profile::once::Unspent;
 
 /// One clause of a spec: its id, the refusal for breaking it, and a pure predicate that says whether it holds.
 pub struct Rule<T: ?Sized> {
@@ -30,12 +33,15 @@ pub trait Governed: Sized + 'static {
 /// A request for which every rule held.
 ///
 /// No constructor outside this module, and no `Deserialize`, `Clone` or `Default`: who holds one went through the [gate](super::gate), once.
-pub struct Verified<T>(T);
+pub struct Verified<T> {
+    request: T,
+    unspent: Arc<Unspent>,
+}
 
 impl<T> Verified<T> {
     /// The request. What others may know of it, the file of its kind says.
     pub(super) const fn request(&self) -> &T {
-        &self.0
+        &self.request
     }
 
     /// The client that sent it, where there is one, for the log.
@@ -43,19 +49,29 @@ impl<T> Verified<T> {
     where
         T: Governed,
     {
-        self.0.client_id()
+        self.request.client_id()
     }
 
     /// The request itself; the proof is spent.
     pub(super) fn into_request(self) -> T {
-        self.0
+        self.request
+    }
+
+    /// What it uses up and has not spent yet.
+    pub fn unspent(&self) -> Arc<Unspent> {
+        self.unspent.clone()
+    }
+
+    /// The same, owing `unspent`.
+    pub(super) fn owing(self, unspent: impl Into<Arc<Unspent>>) -> Self {
+        Self { unspent: unspent.into(), ..self }
     }
 }
 
 /// Holds `request` against its rules; the first that fails is the answer.
 pub(super) fn conform<T: Governed>(request: T, profile: &Profile, now: Timestamp) -> Result<Verified<T>, Rejection> {
     match T::RULES.iter().find(|rule| !(rule.holds)(&request, profile, now)) {
-        None => Ok(Verified(request)),
+        None => Ok(Verified { request, unspent: Arc::default() }),
         Some(rule) => Err(Rejection::new(rule.reason, rule.clause, rule.says)),
     }
 }

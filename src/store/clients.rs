@@ -14,7 +14,9 @@ use crate::profile::enrolled::Enrolled;
 use crate::profile::enrolment;
 use crate::profile::gate::Clients;
 use crate::secret::{Digest, Secret};
-use crate::store::{Family, Key, NEVER, Store, TRIES, contended, read, unavailable};
+use crate::store::backend::{Family, Key, NEVER};
+use crate::store::trip::{Back, Slot, Trip};
+use crate::store::{Store, TRIES, contended, read, taken};
 
 /// How many registered clients are kept as they were last read, so that their keys are not parsed at each request.
 const MOST: usize = 10_000;
@@ -28,7 +30,8 @@ impl Store {
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
     pub async fn enrol(&self, enrolled: &Enrolled) -> Result<(), Rejection> {
-        self.put(key(&enrolled.client_id), &Some(enrolled), NEVER).await
+        let put = self.replace_with(key(&enrolled.client_id), None, &Some(enrolled), NEVER).await?;
+        if put { Ok(()) } else { Err(taken()) }
     }
 
     /// Puts `enrolled` in place of what was registered under its id before (RFC 7592 §2.2).
@@ -56,7 +59,7 @@ impl Store {
         for _ in 0..TRIES {
             let found: Option<(Option<Enrolled>, _)> = self.get(key(client_id)).await?;
             let (_, seen) = found.filter(|(enrolled, _)| enrolled.is_some()).ok_or_else(gone)?;
-            if self.swap(key(client_id), &seen, &record, sweep_at).await? {
+            if self.replace_with(key(client_id), Some(seen), &record, sweep_at).await? {
                 return Ok(());
             }
         }
@@ -64,21 +67,39 @@ impl Store {
     }
 }
 
-#[async_trait]
-impl Clients for Store {
-    async fn client(&self, client_id: &str) -> Result<Option<Arc<Client>>, Rejection> {
-        if let Some(client) = self.clients.get(client_id) {
-            return Ok(Some(client.clone()));
+/// A client that is known, or where the answer about one will be.
+pub(super) enum Looked {
+    Known(Arc<Client>),
+    Unknown,
+    Registered(String, Slot<Option<Enrolled>>),
+}
+
+impl Store {
+    /// Looks for a client on `trip`, unless the configuration has it, or its id cannot be one that was drawn here.
+    pub(super) fn load_client(&self, trip: &mut Trip, client_id: &str) -> Looked {
+        match self.clients.get(client_id) {
+            Some(client) => Looked::Known(client.clone()),
+            None if !Secret::new(client_id.to_owned()).could_be_drawn() => Looked::Unknown,
+            None => Looked::Registered(client_id.to_owned(), trip.load(key(client_id))),
         }
-        let Some(seen) = self.record(client_id).await? else { return Ok(None) };
-        let digest = key(client_id).digest;
+    }
+
+    /// The client that was looked for.
+    pub(super) fn client_on(&self, back: &mut Back, looked: Looked) -> Result<Option<Arc<Client>>, Rejection> {
+        let (client_id, slot) = match looked {
+            Looked::Known(client) => return Ok(Some(client)),
+            Looked::Unknown => return Ok(None),
+            Looked::Registered(client_id, slot) => (client_id, slot),
+        };
+        let Some(seen) = back.bytes(slot) else { return Ok(None) };
+        let digest = key(&client_id).digest;
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
         if let Some((_, client)) = cached.filter(|(bytes, _)| *bytes == seen) {
             return Ok(client);
         }
         // A registration that the rules of today would refuse is none.
         let enrolled: Option<Enrolled> = read(&seen)?;
-        let client = enrolled.and_then(|enrolled| enrolment::ciba(client_id, &enrolled.members, &self.profile).ok());
+        let client = enrolled.and_then(|enrolled| enrolment::ciba(&client_id, &enrolled.members, &self.profile).ok());
         let client = client.map(Arc::new);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= MOST {
@@ -87,9 +108,21 @@ impl Clients for Store {
         cache.insert(digest, (seen, client.clone()));
         Ok(client)
     }
+}
+
+#[async_trait]
+impl Clients for Store {
+    async fn client(&self, client_id: &str) -> Result<Option<Arc<Client>>, Rejection> {
+        let mut trip = Trip::plain();
+        let looked = self.load_client(&mut trip, client_id);
+        self.client_on(&mut self.go(trip).await?, looked)
+    }
 
     async fn enrolled(&self, client_id: &str) -> Result<Option<Enrolled>, Rejection> {
-        self.record(client_id).await?.map_or(Ok(None), |seen| read(&seen))
+        if !Secret::new(client_id.to_owned()).could_be_drawn() {
+            return Ok(None);
+        }
+        Ok(self.get(key(client_id)).await?.and_then(|(enrolled, _)| enrolled))
     }
 }
 
@@ -102,16 +135,6 @@ impl Addresses for Store {
             Some(Delivery::Ping(endpoint)) => Some(endpoint.clone()),
             Some(Delivery::Poll) | None => None,
         })
-    }
-}
-
-impl Store {
-    /// What lies under that id, if it can be one that was drawn here.
-    async fn record(&self, client_id: &str) -> Result<Option<Vec<u8>>, Rejection> {
-        if !Secret::new(client_id.to_owned()).could_be_drawn() {
-            return Ok(None);
-        }
-        self.backend.load(&key(client_id)).await.map_err(unavailable)
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Digest;
-use crate::store::{Backend, Family, Key, Record, Unavailable};
+use crate::store::backend::{Backend, Family, Key, Outcome, Record, Step, Unavailable};
 
 /// Shelves for each family, so that requests seldom wait for each other.
 const SHELVES: usize = 16;
@@ -57,7 +57,21 @@ impl Shelf {
 
 #[async_trait]
 impl Backend for Memory {
-    async fn insert(&self, key: &Key, record: Record) -> Result<bool, Unavailable> {
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
+        steps
+            .into_iter()
+            .map(|step| match step {
+                Step::Insert(key, record) => self.insert(&key, record).map(Outcome::Done),
+                Step::Load(key) => Ok(Outcome::Found(self.load(&key))),
+                Step::Swap(key, seen, record) => Ok(Outcome::Done(self.swap(&key, &seen, record))),
+                Step::Exchange(key, bytes) => Ok(Outcome::Found(self.exchange(&key, bytes))),
+            })
+            .collect()
+    }
+}
+
+impl Memory {
+    fn insert(&self, key: &Key, record: Record) -> Result<bool, Unavailable> {
         let now = self.clock.now();
         let mut shelf = self.shelf(key);
         shelf.sweep(now);
@@ -72,11 +86,11 @@ impl Backend for Memory {
         Ok(true)
     }
 
-    async fn load(&self, key: &Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        Ok(self.shelf(key).records.get(&key.digest).map(|record| record.bytes.clone()))
+    fn load(&self, key: &Key) -> Option<Vec<u8>> {
+        self.shelf(key).records.get(&key.digest).map(|record| record.bytes.clone())
     }
 
-    async fn swap(&self, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
+    fn swap(&self, key: &Key, seen: &[u8], record: Record) -> bool {
         let mut shelf = self.shelf(key);
         match shelf.records.get_mut(&key.digest) {
             Some(there) if there.bytes == seen => {
@@ -85,10 +99,16 @@ impl Backend for Memory {
                 if after < before {
                     shelf.due.push(Reverse((after, *key.digest.bytes())));
                 }
-                Ok(true)
+                true
             }
-            _ => Ok(false),
+            _ => false,
         }
+    }
+
+    fn exchange(&self, key: &Key, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let mut shelf = self.shelf(key);
+        let there = shelf.records.get_mut(&key.digest)?;
+        Some(std::mem::replace(&mut there.bytes, bytes))
     }
 }
 
@@ -107,54 +127,47 @@ mod tests {
         Record { bytes: b"x".to_vec(), sweep_at }
     }
 
-    #[tokio::test]
-    async fn a_full_store_refuses_forgets_nothing_and_recovers_when_time_has_passed() {
+    #[test]
+    fn a_full_store_refuses_forgets_nothing_and_recovers_when_time_has_passed() {
         let clock = Arc::new(Manual::at(START));
         let memory = Memory::new(64, clock.clone());
         let mut kept = Vec::new();
         for n in 0..10_000 {
-            if memory.insert(&key(n), record(START.plus(60))).await == Ok(true) {
+            if memory.insert(&key(n), record(START.plus(60))) == Ok(true) {
                 kept.push(n);
             }
         }
         assert!((48..=64).contains(&kept.len()), "{}", kept.len());
         for n in &kept {
-            assert_eq!(memory.insert(&key(*n), record(START.plus(60))).await, Ok(false));
+            assert_eq!(memory.insert(&key(*n), record(START.plus(60))), Ok(false));
         }
         let other = Key { family: Family::Grant, ..key(1) };
-        assert_eq!(
-            memory.insert(&other, record(START.plus(60))).await,
-            Ok(true),
-            "other families have room of their own"
-        );
+        assert_eq!(memory.insert(&other, record(START.plus(60))), Ok(true), "other families have room of their own");
         clock.advance(60);
         for n in 0..64 {
-            memory.insert(&key(20_000 + n), record(START.plus(120))).await.ok();
+            memory.insert(&key(20_000 + n), record(START.plus(120))).ok();
         }
         assert!(memory.shelves.iter().map(|shelf| shelf.lock().expect("unpoisoned").due.len()).sum::<usize>() <= 66);
     }
 
-    #[tokio::test]
-    async fn a_record_that_was_swapped_to_live_shorter_is_swept_sooner() {
+    #[test]
+    fn a_record_that_was_swapped_to_live_shorter_is_swept_sooner() {
         let clock = Arc::new(Manual::at(START));
         let memory = Memory::new(16, clock.clone());
-        assert_eq!(memory.insert(&key(1), record(Timestamp::from_seconds(i64::MAX))).await, Ok(true));
-        assert_eq!(memory.swap(&key(1), b"x", record(START)).await, Ok(true));
-        assert_eq!(memory.insert(&key(1), record(START.plus(60))).await, Ok(true));
+        assert_eq!(memory.insert(&key(1), record(Timestamp::from_seconds(i64::MAX))), Ok(true));
+        assert!(memory.swap(&key(1), b"x", record(START)));
+        assert_eq!(memory.insert(&key(1), record(START.plus(60))), Ok(true));
     }
 
-    #[tokio::test]
-    async fn a_record_that_was_swapped_lives_as_long_as_its_last_version_says() {
+    #[test]
+    fn a_record_that_was_swapped_lives_as_long_as_its_last_version_says() {
         let clock = Arc::new(Manual::at(START));
         let memory = Memory::new(16, clock.clone());
-        assert_eq!(memory.insert(&key(1), record(START.plus(10))).await, Ok(true));
-        assert_eq!(
-            memory.swap(&key(1), b"x", Record { bytes: b"y".to_vec(), sweep_at: START.plus(100) }).await,
-            Ok(true)
-        );
+        assert_eq!(memory.insert(&key(1), record(START.plus(10))), Ok(true));
+        assert!(memory.swap(&key(1), b"x", Record { bytes: b"y".to_vec(), sweep_at: START.plus(100) }));
         clock.advance(50);
-        assert_eq!(memory.insert(&key(1), record(START.plus(60))).await, Ok(false));
+        assert_eq!(memory.insert(&key(1), record(START.plus(60))), Ok(false));
         clock.advance(50);
-        assert_eq!(memory.insert(&key(1), record(START.plus(160))).await, Ok(true));
+        assert_eq!(memory.insert(&key(1), record(START.plus(160))), Ok(true));
     }
 }

@@ -7,9 +7,11 @@ use crate::profile::backchannel::Backchannel;
 use crate::profile::decision::{Decision, Verdict};
 use crate::profile::redemption::Redemption;
 use crate::profile::verified::Verified;
-use crate::secret::{Sealed, Secret};
-use crate::store::tokens::Issued;
-use crate::store::{Family, Key, REMEMBERED, Store, TRIES, contended};
+use crate::secret::{Digest, Sealed, Secret};
+use crate::store::backend::{Family, Key};
+use crate::store::standing::{self, Word};
+use crate::store::trip::Trip;
+use crate::store::{REMEMBERED, Store, TRIES, contended, taken, write};
 
 /// A request that was accepted.
 pub struct Opened {
@@ -37,29 +39,47 @@ pub struct Ready {
     pub grant: Grant,
     /// How.
     pub consent: Consent,
-    key: Key,
-    seen: Vec<u8>,
+    pub(super) key: Key,
+    pub(super) seen: Vec<u8>,
 }
+
+/// Nobody has polled yet.
+const NOT_YET: Option<Timestamp> = None;
 
 impl Store {
     /// Accepts an authentication request for the user `sub` (CIBA §7.3).
     ///
     /// # Errors
+    /// [`Reason::AccessForbidden`] for a user who is locked, what was [spent](crate::profile::once::Spent::replayed) before,
     /// [`Reason::TemporarilyUnavailable`].
     pub async fn open(&self, request: &Verified<Backchannel>, sub: &str, now: Timestamp) -> Result<Opened, Rejection> {
         let expires_in = request.expires_in(&self.profile);
         let expires_at = now.plus(expires_in);
+        let interval = self.profile.rules().authentication_request.interval;
         let acr_wanted = !request.acr_values().is_empty() && !self.profile.issuer().acr_values_supported.is_empty();
         let auth_req_id = Secret::draw(&*self.entropy);
         let notify = request.client_notification_token().map(|token| Sealed::under(&auth_req_id, token));
-        let asked = Asked { scope: request.scope(), acr_wanted, at: now, notify };
+        let asked = Asked { scope: request.scope(), acr_wanted, at: now, interval, notify };
         let grant = Grant::open(request.client().client_id.clone(), sub.to_owned(), asked, expires_at);
-        let digest = auth_req_id.digest();
-        let sweep_at = expires_at.plus(REMEMBERED);
-        let interval = self.profile.rules().authentication_request.interval;
-        self.put(Key { family: Family::Pace, digest }, &Pace::every(interval), sweep_at).await?;
-        self.put(Key { family: Family::Grant, digest }, &grant, sweep_at).await?;
-        Ok(Opened { auth_req_id, expires_in, interval })
+        let (sweep_at, pace) = (expires_at.plus(REMEMBERED), pace(&auth_req_id, &grant.client_id));
+        let mut trip = Trip::spending(request.unspent_and_hint());
+        let word = trip.load(standing::key(sub));
+        let put = [trip.insert(key(&auth_req_id), &grant, sweep_at), trip.insert(pace, &NOT_YET, sweep_at)];
+        let refusal = match self.go(trip).await {
+            Err(refusal) => refusal,
+            Ok(mut back) => match (Word::lets(back.found(word)?, now), put.into_iter().all(|put| back.done(put))) {
+                (true, true) => return Ok(Opened { auth_req_id, expires_in, interval }),
+                (true, false) => taken(),
+                // A lock that came this very second ends what is asked in it.
+                (false, _) => Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked"),
+            },
+        };
+        // Nobody knows its id, so what was put is of no use to anybody; it need not stay, either.
+        let mut trip = Trip::plain();
+        trip.swap(key(&auth_req_id), write(&grant), &grant, now);
+        trip.swap(pace, write(&NOT_YET), &NOT_YET, now);
+        self.go(trip).await?;
+        Err(refusal)
     }
 
     /// Closes a request that nobody could be asked about: a decision on it comes too late.
@@ -73,32 +93,31 @@ impl Store {
     /// Takes the person's decision. Of several at once, exactly one wins.
     ///
     /// # Errors
-    /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::InvalidRequest`] without an acr that was asked for, [`Reason::AccessForbidden`] for another user's yes, [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::InvalidRequest`] without an acr that was asked for, [`Reason::AccessForbidden`]
+    /// for another user's yes and for one who is locked, [`Reason::TemporarilyUnavailable`].
     pub async fn decide(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<Decided, Rejection> {
         self.settle(decision.auth_req_id(), decision.verdict(), now).await
     }
 
     async fn settle(&self, auth_req_id: &Secret, verdict: &Verdict, now: Timestamp) -> Result<Decided, Rejection> {
-        let key = Key { family: Family::Grant, digest: auth_req_id.digest() };
         for _ in 0..TRIES {
+            let mut trip = Trip::plain();
+            let grant = trip.load::<Grant>(key(auth_req_id));
+            let word = match verdict {
+                Verdict::Approve(approval) => Some(trip.load(standing::key(&approval.sub))),
+                Verdict::Deny => None,
+            };
+            let mut back = self.go(trip).await?;
             let unknown = || Rejection::new(Reason::UnknownDecision, "CIBA-8-3", "no such request");
-            let (grant, seen): (Grant, _) = self.get(key).await?.ok_or_else(unknown)?;
-            if matches!(verdict, Verdict::Approve(_)) && !self.stands(&grant.sub, grant.asked.at).await? {
+            let (grant, seen) = back.found(grant)?.ok_or_else(unknown)?;
+            let (asked_at, expires_at, sealed) = (grant.asked.at, grant.expires_at, grant.asked.notify.clone());
+            let decided = grant.decide(verdict, now).map_err(undecidable)?;
+            if let Some(word) = word
+                && !Word::lets(back.found(word)?, asked_at)
+            {
                 return Err(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked, or was"));
             }
-            let (expires_at, sealed) = (grant.expires_at, grant.asked.notify.clone());
-            let decided = grant.decide(verdict, now).map_err(|why| match why {
-                Undecidable::Settled => {
-                    Rejection::new(Reason::AlreadySettled, "CIBA-8-3", "decided before, or expired")
-                }
-                Undecidable::WithoutAcr => {
-                    Rejection::new(Reason::InvalidRequest, "FAPICIBA-5.2.2-8", "an acr was asked for and not reported")
-                }
-                Undecidable::AnotherUser => {
-                    Rejection::new(Reason::AccessForbidden, "CIBA-10.1-12", "another user approved")
-                }
-            })?;
-            if self.swap(key, &seen, &decided, expires_at.plus(REMEMBERED)).await? {
+            if self.replace_with(key(auth_req_id), Some(seen), &decided, expires_at.plus(REMEMBERED)).await? {
                 let client_notification_token = sealed.and_then(|sealed| sealed.open(auth_req_id));
                 return Ok(Decided { client_id: decided.client_id, client_notification_token, expires_at });
             }
@@ -109,64 +128,57 @@ impl Store {
     /// What a poll finds: an approval, or the refusal CIBA §11 has for everything else. Unknown and another client's look the same.
     ///
     /// # Errors
-    /// [`Reason::InvalidGrant`], [`Reason::ExpiredToken`], [`Reason::AccessDenied`], [`Reason::AuthorizationPending`], [`Reason::SlowDown`],
-    /// [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::InvalidGrant`], [`Reason::ExpiredToken`], [`Reason::AccessDenied`], [`Reason::AuthorizationPending`], [`Reason::SlowDown`], what was
+    /// [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
     pub async fn poll(&self, request: &Verified<Redemption>, now: Timestamp) -> Result<Ready, Rejection> {
-        let digest = request.auth_req_id().digest();
-        let (grant_key, pace_key) = (Key { family: Family::Grant, digest }, Key { family: Family::Pace, digest });
-        for _ in 0..TRIES {
-            let found: Option<(Grant, _)> = self.get(grant_key).await?;
-            let ours = found.filter(|(grant, _)| grant.client_id == request.sender().client.client_id);
-            let foreign =
-                || Rejection::new(Reason::InvalidGrant, "CIBA-11-5", "the auth_req_id is unknown, or another client's");
-            let (grant, seen) = ours.ok_or_else(foreign)?;
-            let (pace, seen_pace): (Pace, _) = self.get(pace_key).await?.ok_or_else(foreign)?;
-            let (refusal, pace) = match grant.poll(pace, now) {
-                Poll::Approved(consent) => {
-                    let scope_stands = request.sender().client.may_have(&grant.asked.scope);
-                    if !scope_stands || !self.stands(&grant.sub, grant.asked.at).await? {
-                        let cause = "the user is locked, or the client may not have that scope any more";
-                        return Err(Rejection::new(Reason::AccessDenied, "CIBA-11-4", cause));
-                    }
-                    return Ok(Ready { grant, consent, key: grant_key, seen });
-                }
-                Poll::Redeemed => {
-                    return Err(Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id is spent"));
-                }
-                Poll::Expired => {
-                    return Err(Rejection::new(Reason::ExpiredToken, "CIBA-11-3", "the auth_req_id has expired"));
-                }
-                Poll::Denied => return Err(Rejection::new(Reason::AccessDenied, "CIBA-11-4", "the answer was no")),
-                Poll::Pending(pace) => {
-                    (Rejection::new(Reason::AuthorizationPending, "CIBA-11-1", "no decision yet"), pace)
-                }
-                Poll::TooFast(pace) => {
-                    (Rejection::new(Reason::SlowDown, "CIBA-11-2", "no decision yet, polled too soon"), pace)
-                }
-            };
-            if self.swap(pace_key, &seen_pace, &pace, grant.expires_at.plus(REMEMBERED)).await? {
-                return Err(refusal);
+        let client = &request.sender().client;
+        let (grant_key, pace_key) = (key(request.auth_req_id()), pace(request.auth_req_id(), &client.client_id));
+        let slower_key = Key { family: Family::Slower, ..pace_key };
+        let mut trip = Trip::spending(request.unspent().take());
+        let grant = trip.load::<Grant>(grant_key);
+        // Whoever polls takes the place of the one before: of several at once, each is too fast for the one before it.
+        let last = trip.exchange::<Option<Timestamp>>(pace_key, &Some(now));
+        let slower = trip.load::<u32>(slower_key);
+        let mut back = self.go(trip).await?;
+        let foreign =
+            || Rejection::new(Reason::InvalidGrant, "CIBA-11-5", "the auth_req_id is unknown, or another client's");
+        let ours = back.found(grant)?.filter(|(grant, _)| grant.client_id == client.client_id);
+        let ((grant, seen), (last, _)) = ours.zip(back.found(last)?).ok_or_else(foreign)?;
+        let (slower, slower_seen) = back.found(slower)?.unzip();
+        let refusal = match grant.poll(Pace { slower: slower.unwrap_or(0), last }, now) {
+            Poll::Approved(consent) if client.may_have(&grant.asked.scope) => {
+                return Ok(Ready { grant, consent, key: grant_key, seen });
             }
-        }
-        // Others polled for the same id in the same moment, again and again: each of them was too fast.
-        Err(Rejection::new(Reason::SlowDown, "CIBA-11-2", "no decision yet, polled many times at once"))
+            Poll::Approved(_) => (Reason::AccessDenied, "CIBA-11-4", "the client may not have that scope any more"),
+            Poll::Redeemed => (Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id is spent"),
+            Poll::Expired => (Reason::ExpiredToken, "CIBA-11-3", "the auth_req_id has expired"),
+            Poll::Denied => (Reason::AccessDenied, "CIBA-11-4", "the answer was no"),
+            Poll::Pending => (Reason::AuthorizationPending, "CIBA-11-1", "no decision yet"),
+            Poll::TooFast(slower) => {
+                // Where another poll raised it in the same moment, once is enough.
+                self.replace_with(slower_key, slower_seen, &slower, grant.expires_at.plus(REMEMBERED)).await?;
+                (Reason::SlowDown, "CIBA-11-2", "no decision yet, polled too soon")
+            }
+        };
+        Err(Rejection::new(refusal.0, refusal.1, refusal.2))
     }
+}
 
-    /// Hands out what was `issued` for an approval. It is in the store before the grant is spent, so what was answered is always live; when
-    /// another poll spent the grant first, it is taken back, known to nobody.
-    ///
-    /// # Errors
-    /// [`Reason::InvalidGrant`] for all but one of several at once, [`Reason::TemporarilyUnavailable`].
-    pub async fn redeem(&self, ready: Ready, issued: &Issued<'_>, now: Timestamp) -> Result<(), Rejection> {
-        let spent =
-            || Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id was spent at the same moment");
-        let sweep_at = ready.grant.expires_at.plus(REMEMBERED);
-        let redeemed = ready.grant.redeem(now).ok_or_else(spent)?;
-        self.keep(issued).await?;
-        if self.swap(ready.key, &ready.seen, &redeemed, sweep_at).await? {
-            return Ok(());
+fn key(auth_req_id: &Secret) -> Key {
+    Key { family: Family::Grant, digest: auth_req_id.digest() }
+}
+
+/// Of a request and a client: who polls for what is another's leaves no trace on it.
+fn pace(auth_req_id: &Secret, client_id: &str) -> Key {
+    Key { family: Family::Pace, digest: Digest::of_parts(&["pace", auth_req_id.reveal(), client_id]) }
+}
+
+const fn undecidable(why: Undecidable) -> Rejection {
+    match why {
+        Undecidable::Settled => Rejection::new(Reason::AlreadySettled, "CIBA-8-3", "decided before, or expired"),
+        Undecidable::WithoutAcr => {
+            Rejection::new(Reason::InvalidRequest, "FAPICIBA-5.2.2-8", "an acr was asked for and not reported")
         }
-        self.take_back(issued, now).await?;
-        Err(spent())
+        Undecidable::AnotherUser => Rejection::new(Reason::AccessForbidden, "CIBA-10.1-12", "another user approved"),
     }
 }

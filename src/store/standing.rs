@@ -8,7 +8,9 @@ use crate::profile::backchannel::Backchannel;
 use crate::profile::standing::Standing;
 use crate::profile::verified::Verified;
 use crate::secret::Digest;
-use crate::store::{Family, Key, NEVER, REMEMBERED, Store, TRIES, contended};
+use crate::store::backend::{Family, Key, NEVER};
+use crate::store::trip::{Seen, Trip};
+use crate::store::{REMEMBERED, Store, TRIES, contended};
 
 /// How many wrong codes in a quarter of an hour: about one user, and by one client. Taste: a person mistypes, a client does not guess.
 const MOST_ABOUT_ONE: u32 = 5;
@@ -17,14 +19,21 @@ const QUARTER: u32 = 900;
 
 /// What the bank last said of a user who was ever locked.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Word {
+pub(super) struct Word {
     locked: bool,
     /// Whatever was asked for or given out until then stays dead, whoever approved it.
     since: Timestamp,
 }
 
+impl Word {
+    /// Whether what a user was asked, or said yes to, at `at` stands, after the bank said what was `found`.
+    pub(super) fn lets(found: Option<Seen<Self>>, at: Timestamp) -> bool {
+        found.is_none_or(|(word, _)| !word.locked && at > word.since)
+    }
+}
+
 /// Wrong codes, and codes that are being judged.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Attempts {
     count: u32,
     until: Timestamp,
@@ -37,7 +46,7 @@ impl Store {
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
     pub async fn hear(&self, word: &Verified<Standing>, now: Timestamp) -> Result<(), Rejection> {
-        let (key, rules) = (standing(word.sub()), self.profile.rules());
+        let (key, rules) = (key(word.sub()), self.profile.rules());
         let longest = rules.refresh_token.lifetime.max(rules.authentication_request.longest_expiry);
         // A lock lasts until it is lifted; after that, until nothing from before it is left.
         let sweep_at = if word.locked() { NEVER } else { now.plus(longest).plus(REMEMBERED) };
@@ -48,8 +57,7 @@ impl Store {
             let taken = match found {
                 None if !word.locked() => true,
                 Some((before, _)) if !before.locked && !word.locked() => true,
-                None => self.insert(key, &said, sweep_at).await?,
-                Some((_, seen)) => self.swap(key, &seen, &said, sweep_at).await?,
+                found => self.replace_with(key, found.map(|(_, seen)| seen), &said, sweep_at).await?,
             };
             if taken {
                 return Ok(());
@@ -58,23 +66,13 @@ impl Store {
         Err(contended())
     }
 
-    /// Whether what the user `sub` was asked, or said yes to, at `since` still stands.
-    ///
-    /// # Errors
-    /// [`Reason::TemporarilyUnavailable`].
-    pub async fn stands(&self, sub: &str, since: Timestamp) -> Result<bool, Rejection> {
-        let found: Option<(Word, _)> = self.get(standing(sub)).await?;
-        Ok(found.is_none_or(|(word, _)| !word.locked && since > word.since))
-    }
-
     /// Counts a user code that is about to be judged, before it is: guesses made at once are guesses all the same.
     ///
     /// # Errors
     /// [`Reason::AccessForbidden`] after too many wrong ones, [`Reason::TemporarilyUnavailable`].
     pub async fn try_code(&self, request: &Verified<Backchannel>, now: Timestamp) -> Result<(), Rejection> {
-        let [by_one, about_one] = attempts(request);
-        self.count(by_one, now, |count| (count < MOST_BY_ONE).then_some(count + 1)).await?;
-        self.count(about_one, now, |count| (count < MOST_ABOUT_ONE).then_some(count + 1)).await
+        let below = |most: u32| move |count: u32| (count < most).then_some(count + 1);
+        self.count(request, (&below(MOST_BY_ONE), &below(MOST_ABOUT_ONE)), now).await
     }
 
     /// The code was right: it counts for nothing, and nor do the wrong ones before it.
@@ -82,9 +80,7 @@ impl Store {
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
     pub async fn code_was_right(&self, request: &Verified<Backchannel>, now: Timestamp) -> Result<(), Rejection> {
-        let [by_one, about_one] = attempts(request);
-        self.count(by_one, now, |count| Some(count.saturating_sub(1))).await?;
-        self.count(about_one, now, |_| Some(0)).await
+        self.count(request, (&|count| Some(count.saturating_sub(1)), &|_| Some(0)), now).await
     }
 
     /// Nobody said whether the code was right: it counts for nothing.
@@ -92,24 +88,35 @@ impl Store {
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
     pub async fn code_was_not_judged(&self, request: &Verified<Backchannel>, now: Timestamp) -> Result<(), Rejection> {
-        for key in attempts(request) {
-            self.count(key, now, |count| Some(count.saturating_sub(1))).await?;
-        }
-        Ok(())
+        let taken_off = |count: u32| Some(count.saturating_sub(1));
+        self.count(request, (&taken_off, &taken_off), now).await
     }
 
-    async fn count(&self, key: Key, now: Timestamp, next: impl Fn(u32) -> Option<u32>) -> Result<(), Rejection> {
+    /// Counts on, by the client and about the user, or refuses and counts neither.
+    async fn count(
+        &self,
+        request: &Verified<Backchannel>,
+        (by_one, about_one): (Next<'_>, Next<'_>),
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let mut left: Vec<_> = attempts(request).into_iter().zip([by_one, about_one]).collect();
         for _ in 0..TRIES {
-            let found: Option<(Attempts, _)> = self.get(key).await?;
-            let running = found.as_ref().map(|(attempts, _)| *attempts).filter(|attempts| now < attempts.until);
-            let Attempts { count, until } = running.unwrap_or(Attempts { count: 0, until: now.plus(QUARTER) });
-            let too_many = || Rejection::new(Reason::AccessForbidden, "CIBA-7.1.2-4", "too many wrong user codes");
-            let attempts = Attempts { count: next(count).ok_or_else(too_many)?, until };
-            let counted = match found {
-                None => self.insert(key, &attempts, until).await?,
-                Some((_, seen)) => self.swap(key, &seen, &attempts, until).await?,
-            };
-            if counted {
+            let mut trip = Trip::spending(request.unspent().take());
+            let slots: Vec<_> = left.iter().map(|(key, _)| trip.load::<Attempts>(*key)).collect();
+            let mut back = self.go(trip).await?;
+            let mut trip = Trip::plain();
+            let mut put = Vec::new();
+            for ((key, next), slot) in left.into_iter().zip(slots) {
+                let (found, seen) = back.found(slot)?.unzip();
+                let running = found.filter(|attempts| now < attempts.until);
+                let Attempts { count, until } = running.unwrap_or(Attempts { count: 0, until: now.plus(QUARTER) });
+                let too_many = || Rejection::new(Reason::AccessForbidden, "CIBA-7.1.2-4", "too many wrong user codes");
+                let attempts = Attempts { count: next(count).ok_or_else(too_many)?, until };
+                put.push((trip.place(key, seen, &attempts, until), (key, next)));
+            }
+            let mut back = self.go(trip).await?;
+            left = put.into_iter().filter_map(|(put, again)| (!back.done(put)).then_some(again)).collect();
+            if left.is_empty() {
                 return Ok(());
             }
         }
@@ -117,7 +124,11 @@ impl Store {
     }
 }
 
-fn standing(sub: &str) -> Key {
+/// What comes after a count; nothing where there has been too much of it.
+type Next<'a> = &'a (dyn Fn(u32) -> Option<u32> + Sync);
+
+/// Where the bank's word about a user lies.
+pub(super) fn key(sub: &str) -> Key {
     Key { family: Family::Standing, digest: Digest::of_parts(&["sub", sub]) }
 }
 

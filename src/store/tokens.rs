@@ -1,13 +1,15 @@
 //! Access tokens and refresh tokens, as the store sees them: by digest, live until they expire, are revoked, or lose whom they stand for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
+use crate::grant::Grant;
 use crate::profile::client::Client;
-use crate::profile::gate::Clients;
 use crate::profile::inspection::Inspection;
 use crate::profile::refresh::Refresh;
 use crate::profile::resource::ResourceCall;
@@ -15,7 +17,14 @@ use crate::profile::revocation::Revocation;
 use crate::profile::sender::Binding;
 use crate::profile::verified::Verified;
 use crate::secret::{Digest, Secret};
-use crate::store::{Family, Key, Store, TRIES, contended};
+use crate::store::backend::{Family, Key};
+use crate::store::requests::Ready;
+use crate::store::standing::{self, Word};
+use crate::store::trip::{Done, Seen, Trip};
+use crate::store::{REMEMBERED, Store, TRIES, contended, taken, write};
+
+/// How long to wait before each try to spend a grant, while the outcome of the one before is unknown.
+const TRIED_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(400)];
 
 /// What an access token stands for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,8 +67,7 @@ pub struct Issued<'a> {
 }
 
 /// A token that can be given back.
-trait Revocable: Serialize + serde::de::DeserializeOwned + Send + Sync {
-    const FAMILY: Family;
+trait Revocable: Serialize + DeserializeOwned + Send + Sync {
     fn belongs_to(&self, client: &Client) -> bool;
     fn revoked(self) -> Self;
     fn exp(&self) -> Timestamp;
@@ -68,7 +76,6 @@ trait Revocable: Serialize + serde::de::DeserializeOwned + Send + Sync {
 macro_rules! revocable {
     ($($kind:ident),+) => {
         $(impl Revocable for $kind {
-            const FAMILY: Family = Family::$kind;
             fn belongs_to(&self, client: &Client) -> bool {
                 self.client_id == client.client_id
             }
@@ -84,23 +91,94 @@ macro_rules! revocable {
 
 revocable!(AccessToken, RefreshToken);
 
+impl Issued<'_> {
+    /// What it is told apart by: the digest of the access token.
+    fn attempt(&self) -> Digest {
+        self.access.0.digest()
+    }
+
+    fn put(&self, trip: &mut Trip) -> Vec<Done> {
+        let (secret, record) = self.access;
+        let access = trip.insert(access_key(secret), record, record.exp);
+        let refresh = self.refresh.map(|(secret, record)| trip.insert(refresh_key(secret), record, record.exp));
+        std::iter::once(access).chain(refresh).collect()
+    }
+
+    fn take_back(&self, trip: &mut Trip, now: Timestamp) {
+        let (secret, record) = self.access;
+        trip.swap(access_key(secret), write(record), &record.clone().revoked(), now);
+        if let Some((secret, record)) = self.refresh {
+            trip.swap(refresh_key(secret), write(record), &record.clone().revoked(), now);
+        }
+    }
+}
+
 impl Store {
-    /// What the client may refresh: the user's yes, still standing. Unknown, revoked, expired and another client's look the same.
+    /// Hands out what was `issued` for an approval. One trip puts it in the store, spends the grant for it and looks whether the user stands; nobody
+    /// has it before all three are known. Where a trip ends without an answer, the next one can tell: the grant says for which access token it was spent.
     ///
     /// # Errors
-    /// [`Reason::InvalidGrant`], [`Reason::InvalidScope`], [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::InvalidGrant`] for all but one of several at once, [`Reason::AccessDenied`] for a user who is locked, or was,
+    /// [`Reason::TemporarilyUnavailable`].
+    pub async fn redeem(&self, ready: Ready, issued: &Issued<'_>, now: Timestamp) -> Result<(), Rejection> {
+        let spent =
+            || Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id was spent at the same moment");
+        let Ready { grant, key, seen, .. } = ready;
+        let sweep_at = grant.expires_at.plus(REMEMBERED);
+        let redeemed = grant.redeem(issued.attempt(), now).ok_or_else(spent)?;
+        let mut unknown = None;
+        for wait in TRIED_AFTER {
+            tokio::time::sleep(wait).await;
+            let mut trip = Trip::plain();
+            let word = trip.load(standing::key(&redeemed.sub));
+            let put = issued.put(&mut trip);
+            let won = trip.swap(key, seen.clone(), &redeemed, sweep_at);
+            let mut back = match self.go(trip).await {
+                Ok(back) => back,
+                Err(refusal) => {
+                    unknown = Some(refusal);
+                    continue;
+                }
+            };
+            let ours = put.into_iter().all(|put| back.done(put)) || unknown.is_some();
+            let won = back.done(won) || (unknown.is_some() && self.was_redeemed_for(key, issued).await?);
+            let mut trip = Trip::plain();
+            issued.take_back(&mut trip, now);
+            let refusal = match (won, Word::lets(back.found(word)?, redeemed.asked.at)) {
+                (true, true) if ours => return Ok(()),
+                (true, true) => taken(),
+                (true, false) => {
+                    trip.swap(key, write(&redeemed), &redeemed.taken_back(), sweep_at);
+                    Rejection::new(Reason::AccessDenied, "CIBA-11-4", "the user is locked, or was")
+                }
+                (false, _) => spent(),
+            };
+            self.go(trip).await?;
+            return Err(refusal);
+        }
+        Err(unknown.unwrap_or_else(contended))
+    }
+
+    async fn was_redeemed_for(&self, key: Key, issued: &Issued<'_>) -> Result<bool, Rejection> {
+        let found: Option<(Grant, _)> = self.get(key).await?;
+        Ok(found.is_some_and(|(grant, _)| grant.is_redeemed_for(&issued.attempt())))
+    }
+
+    /// What the client may refresh: the user's yes. Unknown, revoked, expired and another client's look the same.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidGrant`], [`Reason::InvalidScope`], what was [spent](crate::profile::once::Spent::replayed) before,
+    /// [`Reason::TemporarilyUnavailable`].
     pub async fn refreshable(&self, request: &Verified<Refresh>, now: Timestamp) -> Result<RefreshToken, Rejection> {
-        let key = Key { family: Family::RefreshToken, digest: request.refresh_token().digest() };
+        let mut trip = Trip::spending(request.unspent().take());
+        let found = trip.load::<RefreshToken>(refresh_key(request.refresh_token()));
+        let found = self.go(trip).await?.found(found)?;
         let client = &request.sender().client;
-        let found: Option<(RefreshToken, _)> = self.get(key).await?;
         let ours = found.map(|(token, _)| token).filter(|token| token.belongs_to(client) && now < token.exp);
         let refused = |cause| Rejection::new(Reason::InvalidGrant, "RT-1", cause);
         let token = ours.ok_or_else(|| refused("the refresh_token is unknown, expired, or another client's"))?;
         if token.revoked {
             return Err(Rejection::new(Reason::InvalidGrant, "RT-4", "the refresh_token is revoked"));
-        }
-        if !self.stands(&token.sub, token.iat).await? {
-            return Err(refused("the user is locked, or was"));
         }
         let scope = request.scope().unwrap_or(&token.scope);
         if !scope.iter().all(|scope| token.scope.contains(scope)) {
@@ -116,50 +194,43 @@ impl Store {
         Ok(RefreshToken { scope: scope.to_vec(), ..token })
     }
 
-    /// Remembers what is about to be handed out.
+    /// Hands out what was `issued` for `yes`, if the user still stands.
     ///
     /// # Errors
-    /// [`Reason::TemporarilyUnavailable`].
-    pub async fn keep(&self, issued: &Issued<'_>) -> Result<(), Rejection> {
-        // The one that lives shorter first: without the other it is dead, and soon gone.
-        let (secret, record) = issued.access;
-        self.put(Key { family: Family::AccessToken, digest: secret.digest() }, record, record.exp).await?;
-        match issued.refresh {
-            None => Ok(()),
-            Some((secret, record)) => {
-                self.put(Key { family: Family::RefreshToken, digest: secret.digest() }, record, record.exp).await
-            }
-        }
-    }
-
-    /// Forgets what was about to be handed out and was not.
-    pub(super) async fn take_back(&self, issued: &Issued<'_>, now: Timestamp) -> Result<(), Rejection> {
-        if let Some((secret, record)) = issued.refresh {
-            let key = Key { family: Family::RefreshToken, digest: secret.digest() };
-            self.swap(key, &super::write(record), &record.clone().revoked(), now).await?;
-        }
-        let (secret, record) = issued.access;
-        let key = Key { family: Family::AccessToken, digest: secret.digest() };
-        self.swap(key, &super::write(record), &record.clone().revoked(), now).await.map(drop)
+    /// [`Reason::InvalidGrant`] for a user who is locked, or was; [`Reason::TemporarilyUnavailable`].
+    pub async fn refresh(&self, yes: &RefreshToken, issued: &Issued<'_>, now: Timestamp) -> Result<(), Rejection> {
+        let mut trip = Trip::plain();
+        let word = trip.load(standing::key(&yes.sub));
+        let put = issued.put(&mut trip);
+        let mut back = self.go(trip).await?;
+        let refusal = match (Word::lets(back.found(word)?, yes.iat), put.into_iter().all(|put| back.done(put))) {
+            (true, true) => return Ok(()),
+            (true, false) => return Err(taken()),
+            (false, _) => Rejection::new(Reason::InvalidGrant, "RT-1", "the user is locked, or was"),
+        };
+        let mut trip = Trip::plain();
+        issued.take_back(&mut trip, now);
+        self.go(trip).await?;
+        Err(refusal)
     }
 
     /// RFC 7009 §2.1: ends the token, at once, if it is the client's. With a refresh token end the access tokens that came of it.
     ///
     /// # Errors
-    /// [`Reason::TemporarilyUnavailable`]: it may not have ended.
+    /// What was [spent](crate::profile::once::Spent::replayed) before; [`Reason::TemporarilyUnavailable`]: it may not have ended.
     pub async fn revoke(&self, request: &Verified<Revocation>) -> Result<(), Rejection> {
-        let digest = request.token().digest();
-        self.end::<AccessToken>(digest, request.client()).await?;
-        self.end::<RefreshToken>(digest, request.client()).await
-    }
-
-    async fn end<T: Revocable>(&self, digest: Digest, client: &Client) -> Result<(), Rejection> {
-        let key = Key { family: T::FAMILY, digest };
+        let (access, refresh) = (access_key(request.token()), refresh_key(request.token()));
         for _ in 0..TRIES {
-            let found: Option<(T, _)> = self.get(key).await?;
-            let Some((token, seen)) = found.filter(|(token, _)| token.belongs_to(client)) else { return Ok(()) };
-            let exp = token.exp();
-            if self.swap(key, &seen, &token.revoked(), exp).await? {
+            let mut trip = Trip::spending(request.unspent().take());
+            let (access_token, refresh_token) = (trip.load(access), trip.load(refresh));
+            let mut back = self.go(trip).await?;
+            let mut trip = Trip::plain();
+            let ended = [
+                ending::<AccessToken>(&mut trip, (access, back.found(access_token)?), request.client()),
+                ending::<RefreshToken>(&mut trip, (refresh, back.found(refresh_token)?), request.client()),
+            ];
+            let mut back = self.go(trip).await?;
+            if ended.into_iter().flatten().all(|ended| back.done(ended)) {
                 return Ok(());
             }
         }
@@ -169,13 +240,14 @@ impl Store {
     /// The token that was asked about, if it is live, with the scopes that its client may still have.
     ///
     /// # Errors
-    /// [`Reason::TemporarilyUnavailable`].
+    /// What was [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
     pub async fn inspect(
         &self,
         request: &Verified<Inspection>,
         now: Timestamp,
     ) -> Result<Option<AccessToken>, Rejection> {
-        Ok(self.live(request.token(), now).await?.map(|(token, _)| token))
+        let trip = Trip::spending(request.unspent().take());
+        Ok(self.live(trip, request.token(), now).await?.map(|(token, _)| token))
     }
 
     /// The token that a caller brought and proved to hold, and the client it belongs to.
@@ -188,7 +260,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(AccessToken, Arc<Client>), Rejection> {
         let refused = |clause, cause| Rejection::new(Reason::InvalidToken, clause, cause);
-        let live = self.live(request.token(), now).await?;
+        let live = self.live(Trip::plain(), request.token(), now).await?;
         let (token, client) =
             live.ok_or_else(|| refused("FAPI1B-6.2.1-2", "the token is unknown, expired or revoked"))?;
         if token.cnf == *request.binding() {
@@ -198,23 +270,47 @@ impl Store {
         }
     }
 
-    async fn live(&self, secret: &Secret, now: Timestamp) -> Result<Option<(AccessToken, Arc<Client>)>, Rejection> {
-        let key = Key { family: Family::AccessToken, digest: secret.digest() };
-        let found: Option<(AccessToken, _)> = self.get(key).await?;
-        let Some((mut token, _)) = found.filter(|(token, _)| now < token.exp && !token.revoked) else {
-            return Ok(None);
-        };
-        let Some(client) = self.client(&token.client_id).await? else { return Ok(None) };
-        if !self.stands(&token.sub, token.iat).await? {
+    /// Looks for the token on `trip`, and on a second one for everything that it hangs on.
+    async fn live(
+        &self,
+        mut trip: Trip,
+        secret: &Secret,
+        now: Timestamp,
+    ) -> Result<Option<(AccessToken, Arc<Client>)>, Rejection> {
+        let found = trip.load::<AccessToken>(access_key(secret));
+        let found = self.go(trip).await?.found(found)?.map(|(token, _)| token);
+        let Some(mut token) = found.filter(|token| now < token.exp && !token.revoked) else { return Ok(None) };
+        let mut trip = Trip::plain();
+        let client = self.load_client(&mut trip, &token.client_id);
+        let word = trip.load(standing::key(&token.sub));
+        let behind =
+            token.refresh.map(|digest| trip.load::<RefreshToken>(Key { family: Family::RefreshToken, digest }));
+        let mut back = self.go(trip).await?;
+        let Some(client) = self.client_on(&mut back, client)? else { return Ok(None) };
+        if !Word::lets(back.found(word)?, token.iat) {
             return Ok(None);
         }
-        if let Some(digest) = token.refresh {
-            let behind: Option<(RefreshToken, _)> = self.get(Key { family: Family::RefreshToken, digest }).await?;
-            if behind.is_none_or(|(refresh, _)| refresh.revoked) {
-                return Ok(None);
-            }
+        if let Some(behind) = behind
+            && back.found(behind)?.is_none_or(|(refresh, _)| refresh.revoked)
+        {
+            return Ok(None);
         }
         token.scope.retain(|scope| client.scope().contains(scope));
         Ok(Some((token, client)))
     }
+}
+
+/// The step that ends what was found, if it is the client's.
+fn ending<T: Revocable>(trip: &mut Trip, (key, found): (Key, Option<Seen<T>>), client: &Client) -> Option<Done> {
+    let (token, seen) = found.filter(|(token, _)| token.belongs_to(client))?;
+    let exp = token.exp();
+    Some(trip.swap(key, seen, &token.revoked(), exp))
+}
+
+fn access_key(token: &Secret) -> Key {
+    Key { family: Family::AccessToken, digest: token.digest() }
+}
+
+fn refresh_key(token: &Secret) -> Key {
+    Key { family: Family::RefreshToken, digest: token.digest() }
 }

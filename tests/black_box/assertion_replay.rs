@@ -22,6 +22,8 @@ async fn ca_11_a_replayed_jti_is_refused() {
     let resigned = |call: Call| call.assertion(|a| a.with("jti", "once").with("aud", bank.issuer.as_str()));
     tpp.poll_call(&pending, resigned).await.refused(401, "invalid_client");
     assert_eq!(bank.phone.prompts().len(), 1);
+    // A poll that is refused for its assertion is a poll all the same.
+    bank.clock.advance(5);
     tpp.poll(&pending).await.refused(400, "authorization_pending");
 }
 
@@ -106,4 +108,25 @@ async fn ca_11_what_is_refused_spends_no_jti() {
     }
     tpp.backchannel_call(|call| call.assertion(|_| own())).await.ok();
     tpp.backchannel_call(|call| call.assertion(|_| own())).await.refused(401, "invalid_client");
+}
+
+/// What a request uses up is used up before it is answered, whatever the answer is and whoever gave it.
+#[tokio::test]
+async fn ca_11_a_request_that_is_refused_for_something_else_spends_its_jti() {
+    let bank = Bank::open().await;
+    let tpp = bank.tpp();
+    let refused: [(fn(Call) -> Call, (u16, &str)); 3] = [
+        (|call| call.request(|r| r.with("login_hint", "nobody")), (400, "unknown_user_id")),
+        (|call| call.request(|r| r.with("scope", "openid unheard-of")), (400, "invalid_scope")),
+        (|call| call.drop("request"), (400, "invalid_request")),
+    ];
+    for (change, (status, error)) in refused {
+        let assertion = tpp.assertion().finish();
+        let call = |call: Call| change(call.set("client_assertion", &assertion));
+        tpp.backchannel_call(call).await.refused(status, error);
+        tpp.backchannel_call(call).await.refused(401, "invalid_client");
+    }
+    let request = tpp.request().with("login_hint", "nobody").finish();
+    tpp.backchannel_call(|call| call.set("request", &request)).await.refused(400, "unknown_user_id");
+    tpp.backchannel_call(|call| call.set("request", &request)).await.refused(400, "invalid_request");
 }

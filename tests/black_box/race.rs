@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use countersign::http::serve::Limits;
 use countersign::secret::Seeded;
+use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
-use countersign::store::{Backend, Family, Key, Record, Unavailable};
 use serde_json::json;
 use tokio::sync::Barrier;
 
@@ -41,20 +41,14 @@ impl Meeting {
 
 #[async_trait]
 impl Backend for Meeting {
-    async fn insert(&self, key: &Key, record: Record) -> Result<bool, Unavailable> {
-        self.memory.insert(key, record).await
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        let found = self.memory.load(key).await;
-        if let Some(barrier) = self.round(key.family) {
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
+        let looks = steps.iter().filter_map(|step| if let Step::Load(key) = step { Some(key.family) } else { None });
+        let barrier = looks.into_iter().find_map(|family| self.round(family));
+        let outcomes = self.memory.run(steps).await;
+        if let Some(barrier) = barrier {
             barrier.wait().await;
         }
-        found
-    }
-
-    async fn swap(&self, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
-        self.memory.swap(key, seen, record).await
+        outcomes
     }
 }
 
@@ -92,7 +86,7 @@ async fn ciba_10_1_5_of_sixteen_polls_at_once_one_is_in_time() {
     let (bank, meeting) = open().await;
     let till = bank.tpp();
     let auth_req_id = till.auth_req_id().await;
-    meeting.gather(Family::Pace, 16);
+    meeting.gather(Family::Slower, 16);
     let heard = Heard::all((0..16).map(|_| till.poll_http(&auth_req_id, |_| ())).collect()).await;
     assert_eq!(Heard::count(&heard, 400, Some("authorization_pending")), 1, "{heard:#?}");
     assert_eq!(Heard::count(&heard, 400, Some("slow_down")), 15, "{heard:#?}");
@@ -103,7 +97,7 @@ async fn conf_4_no_poll_is_answered_with_503_however_many_there_are() {
     let (bank, meeting) = open().await;
     let till = bank.tpp();
     let auth_req_id = till.auth_req_id().await;
-    meeting.gather(Family::Pace, 40);
+    meeting.gather(Family::Slower, 40);
     let heard = Heard::all((0..40).map(|_| till.poll_http(&auth_req_id, |_| ())).collect()).await;
     assert_eq!(Heard::count(&heard, 400, Some("authorization_pending")), 1, "{heard:#?}");
     assert_eq!(Heard::count(&heard, 400, Some("slow_down")), 39, "{heard:#?}");

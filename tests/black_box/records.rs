@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::http::serve::Limits;
 use countersign::secret::{Digest, Seeded};
+use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
-use countersign::store::{Backend, Family, Key, Record, Unavailable};
 use http::Method;
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -27,8 +27,13 @@ struct Watched {
 }
 
 impl Watched {
-    fn note(&self, key: &Key, record: &Record) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push((key.family, record.bytes.clone()));
+    fn note(&self, step: &Step) {
+        let (key, bytes) = match step {
+            Step::Insert(key, record) | Step::Swap(key, _, record) => (key, &record.bytes),
+            Step::Exchange(key, bytes) => (key, bytes),
+            Step::Load(_) => return,
+        };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push((key.family, bytes.clone()));
     }
 
     /// All records of all time that contain `text`.
@@ -54,24 +59,16 @@ impl Watched {
 
 #[async_trait]
 impl Backend for Watched {
-    async fn insert(&self, key: &Key, record: Record) -> Result<bool, Unavailable> {
-        self.note(key, &record);
-        self.memory.insert(key, record).await
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        let found = self.memory.load(key).await;
-        if key.family == Family::Client
-            && let Some(meeting) = self.meeting()
-        {
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
+        for step in &steps {
+            self.note(step);
+        }
+        let looks = steps.iter().any(|step| matches!(step, Step::Load(key) if key.family == Family::Client));
+        let outcomes = self.memory.run(steps).await;
+        if looks && let Some(meeting) = self.meeting() {
             meeting.wait().await;
         }
-        found
-    }
-
-    async fn swap(&self, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
-        self.note(key, &record);
-        self.memory.swap(key, seen, record).await
+        outcomes
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use countersign::http::serve::Limits;
 use countersign::secret::Seeded;
+use countersign::store::backend::{Backend, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
-use countersign::store::{Backend, Key, Record, Unavailable};
 
 use crate::bank::{Bank, client};
 use crate::heard::Heard;
@@ -27,16 +27,8 @@ impl Fragile {
 
 #[async_trait]
 impl Backend for Fragile {
-    async fn insert(&self, key: &Key, record: Record) -> Result<bool, Unavailable> {
-        self.there()?.insert(key, record).await
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.there()?.load(key).await
-    }
-
-    async fn swap(&self, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
-        self.there()?.swap(key, seen, record).await
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
+        self.there()?.run(steps).await
     }
 }
 

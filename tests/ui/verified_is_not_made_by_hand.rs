@@ -3,5 +3,5 @@
 use countersign::profile::verified::Verified;
 
 fn main() {
-    let _: Verified<&str> = Verified("trust me");
+    let _: Verified<&str> = Verified { request: "trust me", unspent: std::sync::Arc::default() };
 }
