@@ -48,7 +48,7 @@ impl Stage {
         std::fs::write(&file, text)?;
         let places = Places { issuer: public.url(), internal: internal.url(), bank: bank.url(), certs };
         let (stop, stopped) = watch::channel(false);
-        let server = serve(&file, (public.tcp, internal.tcp), stopped)?;
+        let server = serve(&file, (public.tcp, internal.tcp), stopped).await?;
         let (actor, prompts) = Bank::open(&places, story.clone())?;
         let bank = tokio::spawn(listener::serve(bank.tcp, actor.router(), listener::tls(&places.certs)?));
         Ok((Self { folder, stop, server, bank }, Set { places, bank: actor, prompts }))
@@ -64,11 +64,12 @@ impl Stage {
 }
 
 /// Runs the server that the configuration in `file` describes.
-fn serve(file: &Path, ports: (TcpListener, TcpListener), stopped: watch::Receiver<bool>) -> Told<JoinHandle<()>> {
+async fn serve(file: &Path, ports: (TcpListener, TcpListener), stopped: watch::Receiver<bool>) -> Told<JoinHandle<()>> {
     let faults = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let config = Config::load(file).map_err(faults)?;
     telemetry::install(config.log)?;
-    let server = config.server(Arc::new(clock::System), Arc::new(secret::System));
+    let clock = Arc::new(clock::System);
+    let server = config.server_on(config.backend(clock.clone()).await, (clock, Arc::new(secret::System)));
     Ok(tokio::spawn(async move { serve::both(&server, ports, (&config, stopped)).await }))
 }
 

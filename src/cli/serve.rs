@@ -12,12 +12,13 @@ use tokio::sync::watch;
 
 use crate::cli::check;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::endpoint::Server;
 use crate::http::routes::{Side, router};
 use crate::http::serve::{self, Listener};
 use crate::http::tls::Gaze;
 use crate::secret;
+use crate::store::backend::Trouble;
 use crate::telemetry;
 
 /// Serves the configuration at `path`.
@@ -67,7 +68,19 @@ async fn listen(config: Config) -> io::Result<()> {
             "too few file descriptors for limits.connections; raise ulimit -n, or lower it"
         );
     }
-    let server = config.server(Arc::new(clock::System), Arc::new(secret::System));
+    let (clock, entropy) = (Arc::new(clock::System), Arc::new(secret::System));
+    tracing::info!(store = %config.storage, "what has to be remembered is kept in this store");
+    let backend = config.backend(clock.clone()).await;
+    match backend.trouble() {
+        Some(Trouble::Unfit(why)) if config.mode == Mode::Production => {
+            return Err(io::Error::other(format!("store: {why}")));
+        }
+        Some(trouble) => {
+            tracing::error!(%trouble, "the store is in trouble; starting all the same, to go on when it is well");
+        }
+        None => {}
+    }
+    let server = config.server_on(backend, (clock, entropy));
     tracing::info!(
         issuer = config.profile.issuer().issuer,
         profile = config.profile.rules().name,

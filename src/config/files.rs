@@ -88,6 +88,30 @@ impl Files {
         chain.zip(private)
     }
 
+    /// The same, as PEM, once it is known to be that.
+    pub(super) fn pem_identity(
+        &self,
+        section: &mut Section<'_>,
+        certificate: &str,
+        key: &str,
+    ) -> Option<(String, Secret)> {
+        let (of_certificate, of_key) = (section.peek(certificate)?.to_owned(), section.peek(key).map(str::to_owned));
+        self.identity(section, certificate, key)?;
+        let chain = self.text(section, certificate, &of_certificate)?;
+        Some((chain, Secret::new(Self::private(section, key, &self.folder.join(of_key?))?)))
+    }
+
+    /// A file with one line that nobody but its owner may read.
+    pub(super) fn password(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Secret> {
+        let text = Secret::new(Self::private(section, key, &self.folder.join(path))?);
+        let line = text.reveal().strip_suffix('\n').unwrap_or(text.reveal());
+        if line.is_empty() || line.chars().any(char::is_control) {
+            section.fault(key, &format!("{path} has to have one line, and something in it"));
+            return None;
+        }
+        Some(Secret::new(line.to_owned()))
+    }
+
     /// A JSON object.
     pub(super) fn json(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Object> {
         let text = self.text(section, key, path)?;

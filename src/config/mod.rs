@@ -6,6 +6,7 @@ mod files;
 mod issuer;
 mod outward;
 pub mod reader;
+pub mod store;
 mod trust;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::files::Files;
 use crate::config::issuer::Served;
 use crate::config::reader::{Fault, Faults, Section};
+use crate::config::store::Storage;
 use crate::endpoint::{Parts, Server};
 use crate::http::serve::Limits;
 use crate::http::tls::{self, Authorities, Certificates};
@@ -36,6 +38,8 @@ use crate::secret::Entropy;
 use crate::store::Store;
 use crate::store::backend::Backend;
 use crate::store::memory::Memory;
+use crate::store::redis::Redis;
+use crate::store::redis::place::Place;
 use crate::telemetry::{Format, Log};
 
 /// Whether weak wiring is tolerated.
@@ -69,8 +73,10 @@ pub struct Config {
     pub authenticator: Arc<dyn Authenticator>,
     /// Whose word counts, and what this server signs with.
     pub trust: Trust,
-    /// How many records of each kind the memory store holds.
-    pub capacity: usize,
+    /// Where everything is kept.
+    pub storage: Storage,
+    /// Whether weak wiring is tolerated.
+    pub mode: Mode,
 }
 
 impl Config {
@@ -93,10 +99,14 @@ impl Config {
         }
     }
 
-    /// The server this configures, on a memory of its own.
-    pub fn server(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Server> {
-        let backend = Arc::new(Memory::new(self.capacity, clock.clone()));
-        self.server_on(backend, (clock, entropy))
+    /// The memory this configures. To be called within a tokio runtime.
+    pub async fn backend(&self, clock: Arc<dyn Clock>) -> Arc<dyn Backend> {
+        match &self.storage {
+            Storage::Memory(capacity) => Arc::new(Memory::new(*capacity, clock)),
+            Storage::Redis(place) => {
+                Arc::new(Redis::at(Place::clone(place), clock, self.mode == Mode::Production).await)
+            }
+        }
     }
 
     /// The server this configures, on a memory that others may share.
@@ -123,7 +133,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let calls = root.optional_section("client_endpoints").map(|section| outward::clients(section, files, mode));
     let registrars = root.optional_section("registration").map(|section| trust::registrars(section, files, mode));
     let hint_issuers = trust::issuers(root.sections("login_hint_token_issuers"), files);
-    let capacity = root.section("store").and_then(|section| read_store(section, mode));
+    let storage = root.section("store").and_then(|section| store::read(section, files, mode));
     let log = root.section("log").and_then(read_log);
     let entries = (root.sections("clients"), root.sections("resource_servers"));
     let Served { listen, internal_listen, issuer, profile: text, pseudonyms, user_code } = server;
@@ -164,7 +174,8 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         clients,
         authenticator: Arc::new(authenticator?),
         trust,
-        capacity: capacity?,
+        storage: storage?,
+        mode: mode?,
     })
 }
 
@@ -221,16 +232,6 @@ fn read_limits(section: Option<Section<'_>>) -> Limits {
         section.end();
     }
     limits
-}
-
-fn read_store(mut section: Section<'_>, mode: Option<Mode>) -> Option<usize> {
-    section.choice("kind", &[("memory", ())]);
-    if mode == Some(Mode::Production) {
-        section.fault("kind", "memory forgets everything when the process ends, spent ids too, so production refuses it; Redis is not offered yet");
-    }
-    let capacity = section.number("capacity", 1_000..=100_000_000).and_then(|n| usize::try_from(n).ok());
-    section.end();
-    capacity
 }
 
 fn read_log(mut section: Section<'_>) -> Option<Log> {

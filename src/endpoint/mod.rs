@@ -4,6 +4,7 @@ pub mod authorization;
 pub mod backchannel;
 pub mod decision;
 pub mod discovery;
+pub mod health;
 pub mod introspect;
 mod mint;
 pub mod register;

@@ -10,7 +10,8 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::endpoint::{
-    Server, authorization, backchannel, decision, discovery, introspect, register, revoke, standing, token, userinfo,
+    Server, authorization, backchannel, decision, discovery, health, introspect, register, revoke, standing, token,
+    userinfo,
 };
 use crate::error::{Reason, Rejection};
 use crate::http::{framing, line};
@@ -163,6 +164,20 @@ pub const ROUTES: &[Route] = &[
         answers: Answers::Verified,
         serves: || post(standing::handle),
     },
+    Route {
+        side: Side::Internal,
+        method: "GET",
+        path: path::LIVE,
+        answers: Answers::Anyone,
+        serves: || get(health::live),
+    },
+    Route {
+        side: Side::Internal,
+        method: "GET",
+        path: path::READY,
+        answers: Answers::Anyone,
+        serves: || get(health::ready),
+    },
 ];
 
 /// The router for one side. A panic ends one request with a 500 and no word about why.
@@ -170,7 +185,7 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
     ROUTES
         .iter()
         .filter(|route| route.side == side)
-        .fold(Router::new(), |router, route| router.route(route.path, cached((route.serves)(), route.answers)))
+        .fold(Router::new(), |router, route| router.route(route.path, cached(route)))
         .fallback(|| async { Rejection::new(Reason::NotFound, "HTTP", "no such route") })
         .method_not_allowed_fallback(|| async {
             Rejection::new(Reason::MethodNotAllowed, "CIBA-7.1-1", "another method")
@@ -181,13 +196,13 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
         .with_state(server.clone())
 }
 
-/// What anyone may read may be kept for five minutes; nothing else is kept at all (RFC 6749 §5.1).
-fn cached(route: MethodRouter<Arc<Server>>, answers: Answers) -> MethodRouter<Arc<Server>> {
+/// What anyone in the world may read may be kept for five minutes; nothing else is kept at all (RFC 6749 §5.1).
+fn cached(Route { side, answers, serves, .. }: &Route) -> MethodRouter<Arc<Server>> {
     let keep = |mut response: Response| async {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         response
     };
-    if answers == Answers::Anyone { route.layer(map_response(keep)) } else { route }
+    if (*side, *answers) == (Side::Public, Answers::Anyone) { serves().layer(map_response(keep)) } else { serves() }
 }
 
 fn panicked() -> Response {

@@ -32,6 +32,10 @@ pub mod path {
     pub const STANDING: &str = "/standing";
     /// The decision interface, on the internal listener only.
     pub const DECISION: &str = "/decision";
+    /// Whether the process lives.
+    pub const LIVE: &str = "/livez";
+    /// Whether it can be relied on.
+    pub const READY: &str = "/readyz";
 }
 
 /// What one deployment offers beyond its rules, because it is set up for it.

@@ -92,6 +92,17 @@ pub enum Outcome {
 #[error("{0}")]
 pub struct Unavailable(pub &'static str);
 
+/// What is wrong with a backend, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It will pass, or somebody has to see to it; meanwhile what needs the backend is refused where it fails.
+    #[error("{0}")]
+    Passing(String),
+    /// It is not what it has to be, and may forget what must not be forgotten.
+    #[error("{0}")]
+    Unfit(String),
+}
+
 /// Where records are kept.
 #[async_trait]
 pub trait Backend: Send + Sync {
@@ -101,4 +112,9 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`Unavailable`], when full too: nothing is evicted to make room. Some of them may have been carried out all the same.
     async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable>;
+
+    /// What is wrong with it at the moment, if anything is.
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
 }

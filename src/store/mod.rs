@@ -5,6 +5,7 @@
 pub mod backend;
 mod clients;
 pub mod memory;
+pub mod redis;
 pub mod requests;
 mod standing;
 pub mod tokens;
@@ -22,7 +23,7 @@ use crate::profile::Profile;
 use crate::profile::client::Client;
 use crate::profile::once::{Replay, Spent};
 use crate::secret::Entropy;
-use crate::store::backend::{Backend, Key, Unavailable};
+use crate::store::backend::{Backend, Key, Trouble, Unavailable};
 use crate::store::clients::Cache;
 use crate::store::trip::{Seen, Trip};
 
@@ -51,6 +52,11 @@ impl Store {
     ) -> Self {
         let clients = clients.into_iter().map(|client| (client.client_id.clone(), Arc::new(client))).collect();
         Self { backend, clients, cache: Mutex::default(), profile, entropy }
+    }
+
+    /// What is wrong with the memory at the moment, if anything is.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.backend.trouble()
     }
 
     /// A trip for one look.

@@ -1,4 +1,4 @@
-//! [`Trip`]: what the store asks of its [`Backend`] in one go. Steps are written down, carried out together, and each answer is taken by the [`Slot`]
+//! [`Trip`]: what the store asks of its [`Backend`](crate::store::backend::Backend) in one go. Steps are written down, carried out together, and each answer is taken by the [`Slot`]
 //! of its step.
 
 use std::marker::PhantomData;

@@ -132,3 +132,20 @@ fn revealed_if_any<S: serde::Serializer>(secret: &Option<Secret>, serializer: S)
 fn revealed<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.reveal())
 }
+
+/// `/livez`.
+#[derive(Debug, Serialize)]
+pub struct Life {
+    /// Always.
+    pub live: bool,
+}
+
+/// `/readyz`.
+#[derive(Debug, Serialize)]
+pub struct Health {
+    /// Whether requests can be carried out.
+    pub ready: bool,
+    /// If not, why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}

@@ -110,12 +110,14 @@ async fn ca_11_what_is_refused_spends_no_jti() {
     tpp.backchannel_call(|call| call.assertion(|_| own())).await.refused(401, "invalid_client");
 }
 
+type Change = fn(Call) -> Call;
+
 /// What a request uses up is used up before it is answered, whatever the answer is and whoever gave it.
 #[tokio::test]
 async fn ca_11_a_request_that_is_refused_for_something_else_spends_its_jti() {
     let bank = Bank::open().await;
     let tpp = bank.tpp();
-    let refused: [(fn(Call) -> Call, (u16, &str)); 3] = [
+    let refused: [(Change, (u16, &str)); 3] = [
         (|call| call.request(|r| r.with("login_hint", "nobody")), (400, "unknown_user_id")),
         (|call| call.request(|r| r.with("scope", "openid unheard-of")), (400, "invalid_scope")),
         (|call| call.drop("request"), (400, "invalid_request")),

@@ -17,6 +17,7 @@ use countersign::outbound::provider;
 use countersign::outbound::scripted::Scripted;
 use countersign::profile::FAPI_CIBA_ID1;
 use countersign::secret::Seeded;
+use countersign::store::memory::Memory;
 use countersign::wire::bank::Identified;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
 use rustls::client::WantsClientCert;
@@ -55,7 +56,10 @@ impl Bank {
 
     /// A server with `limits`, after `edit` had its way with the configuration.
     pub(crate) async fn with(limits: Limits, edit: impl FnOnce(&str) -> String) -> Self {
-        Self::of(limits, edit, |config, clock| config.server(clock, Arc::new(Seeded::default()))).await
+        Self::of(limits, edit, |config, clock| {
+            config.server_on(Arc::new(Memory::new(10_000, clock.clone())), (clock, Arc::new(Seeded::default())))
+        })
+        .await
     }
 
     /// The server that `make` makes of the configuration, and of the clock it has to go by.

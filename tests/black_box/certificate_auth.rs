@@ -299,7 +299,7 @@ async fn fapi1a_5_2_2_14_a_method_that_the_profile_does_not_offer_authenticates_
         assert_ne!(tighter, FAPI_CIBA_ID1);
         let profile = Arc::new(Profile::load(&tighter, config.profile.issuer().clone()).expect("tighter"));
         let entropy: Arc<dyn Entropy> = Arc::new(Seeded::default());
-        let backend = Arc::new(Memory::new(config.capacity, clock.clone()));
+        let backend = Arc::new(Memory::new(10_000, clock.clone()));
         let store = Arc::new(Store::new(backend, config.clients.clone(), (profile.clone(), entropy.clone())));
         let (authenticator, trust) = (config.authenticator.clone(), config.trust.clone());
         Arc::new(Server::new(Parts { profile, store, authenticator, trust, clock, entropy }))

@@ -61,12 +61,15 @@ async fn an_open_route_answers_anyone() {
     let bank = Bank::open().await;
     let open = ROUTES.iter().filter(|route| route.answers == Answers::Anyone).map(|route| route.path);
     let public = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"];
-    assert_eq!(open.collect::<Vec<_>>(), public, "and nothing else");
+    let internal = ["/livez", "/readyz"];
+    assert_eq!(open.collect::<Vec<_>>(), [&public[..], &internal].concat(), "and nothing else");
     for route in ROUTES.iter().filter(|route| route.answers == Answers::Anyone) {
         for certificate in CERTIFICATES {
             let heard = Heard::of(client(certificate).request(method(route), url(&bank, route))).await;
             assert_eq!(heard.status, 200, "{} {certificate:?}", route.path);
             assert!(heard.body.is_object(), "{}", route.path);
+            let kept = if route.side == Side::Public { "public, max-age=300" } else { "no-store" };
+            assert_eq!(heard.headers["cache-control"], kept, "{}", route.path);
         }
     }
 }
@@ -127,7 +130,7 @@ async fn meta_5_the_authorization_endpoint_answers_every_call_with_the_same_erro
 async fn a_route_is_on_its_own_side_alone() {
     let bank = Bank::open().await;
     let inside = ROUTES.iter().filter(|route| route.side == Side::Internal).map(|route| route.path);
-    assert_eq!(inside.collect::<Vec<_>>(), ["/decision", "/standing"]);
+    assert_eq!(inside.collect::<Vec<_>>(), ["/decision", "/standing", "/livez", "/readyz"]);
     for route in ROUTES {
         let other = match route.side {
             Side::Public => bank.internal.port(),

@@ -56,7 +56,7 @@ impl Backend for Meeting {
 async fn open() -> (Bank, Arc<Meeting>) {
     let mut meeting = None;
     let bank = Bank::of(Limits::default(), str::to_owned, |config, clock| {
-        let memory = Memory::new(config.capacity, clock.clone());
+        let memory = Memory::new(10_000, clock.clone());
         let backend = meeting.insert(Arc::new(Meeting { memory, rounds: Mutex::default() })).clone();
         config.server_on(backend, (clock, Arc::new(Seeded::default())))
     })

@@ -78,7 +78,7 @@ async fn open(mode: &str) -> (Bank, Arc<Watched>) {
     let mode = mode.replace("PKI", pki().to_str().expect("UTF-8"));
     let edit = |shipped: &str| switched_on(shipped, "https://localhost:1/ping").replace("mode = \"open\"", &mode);
     let bank = Bank::of(Limits::default(), edit, |config, clock| {
-        let memory = Memory::new(config.capacity, clock.clone());
+        let memory = Memory::new(10_000, clock.clone());
         let (seen, meetings, looks) = Default::default();
         let backend = watched.insert(Arc::new(Watched { memory, seen, meetings, looks })).clone();
         config.server_on(backend, (clock, Arc::new(Seeded::default())))

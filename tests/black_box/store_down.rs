@@ -36,7 +36,7 @@ async fn open() -> (Bank, Arc<Fragile>) {
     let mut fragile = None;
     let on = |shipped: &str| switched_on(shipped, "https://localhost:1/ping");
     let bank = Bank::of(Limits::default(), on, |config, clock| {
-        let memory = Memory::new(config.capacity, clock.clone());
+        let memory = Memory::new(10_000, clock.clone());
         let backend = fragile.insert(Arc::new(Fragile { memory, away: AtomicBool::new(false) })).clone();
         config.server_on(backend, (clock, Arc::new(Seeded::default())))
     })

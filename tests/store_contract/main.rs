@@ -2,6 +2,9 @@
 
 mod alone;
 mod crowd;
+mod on_redis_servers;
+#[path = "../redis/server.rs"]
+mod server;
 mod steps;
 mod time;
 
@@ -71,6 +74,8 @@ fn memory() -> (Shared, World, ()) {
 }
 
 contract!(memory, async { memory() });
+contract!(on_redis, on_redis_servers::standalone());
+contract!(on_a_cluster, on_redis_servers::cluster());
 
 /// The gate and the store each ask for the time, and a second may pass in between.
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! A [`Step`] as a command, and its answer as an [`Outcome`].
+
+use redis::{Cmd, Value, cmd};
+
+use crate::clock::Timestamp;
+use crate::store::backend::{Family, Key, NEVER, Outcome, Record, Step};
+
+/// Puts `ARGV[2]` where exactly `ARGV[1]` is, for `ARGV[3]` milliseconds, or for good where that is empty. It travels with every call, so that there is
+/// nothing to load again after a restart, a failover or a `SCRIPT FLUSH`.
+const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
+    if ARGV[3]=='' then redis.call('SET',KEYS[1],ARGV[2]) else redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) end return 1";
+
+/// The command for `step`.
+pub(super) fn command(prefix: &str, step: &Step, now: Timestamp) -> Cmd {
+    let mut command = Cmd::new();
+    match step {
+        Step::Insert(key, Record { bytes, sweep_at }) => {
+            command.arg("SET").arg(name(prefix, key)).arg(bytes).arg("NX");
+            if let Some(milliseconds) = ttl(*sweep_at, now) {
+                command.arg("PX").arg(milliseconds);
+            }
+        }
+        Step::Load(key) => {
+            command.arg("GET").arg(name(prefix, key));
+        }
+        Step::Swap(key, seen, Record { bytes, sweep_at }) => {
+            let ttl = ttl(*sweep_at, now).map(|milliseconds| milliseconds.to_string()).unwrap_or_default();
+            command.arg("EVAL").arg(SWAP).arg(1).arg(name(prefix, key)).arg(seen).arg(bytes).arg(ttl);
+        }
+        Step::Exchange(key, bytes) => {
+            command.arg("SET").arg(name(prefix, key)).arg(bytes).arg("XX").arg("GET").arg("KEEPTTL");
+        }
+    }
+    command
+}
+
+/// What `value` says of `step`; `None` where it is no answer to it.
+pub(super) fn outcome(step: &Step, value: Value) -> Option<Outcome> {
+    match (step, value) {
+        (Step::Insert(..), Value::Okay) | (Step::Swap(..), Value::Int(1)) => Some(Outcome::Done(true)),
+        (Step::Insert(..), Value::Nil) | (Step::Swap(..), Value::Int(0)) => Some(Outcome::Done(false)),
+        (Step::Load(_) | Step::Exchange(..), Value::BulkString(bytes)) => Some(Outcome::Found(Some(bytes))),
+        (Step::Load(_) | Step::Exchange(..), Value::Nil) => Some(Outcome::Found(None)),
+        _ => None,
+    }
+}
+
+/// The commands by which Redis says how it is: a key is written to see whether it can be, then `TIME` and `INFO`.
+pub(super) fn probe(prefix: &str) -> [Cmd; 3] {
+    let [mut write, time, mut info] = [cmd("SET"), cmd("TIME"), cmd("INFO")];
+    write.arg(format!("{prefix}:probe")).arg("").arg("PX").arg(60_000);
+    info.arg("server").arg("memory").arg("persistence").arg("replication");
+    [write, time, info]
+}
+
+fn name(prefix: &str, Key { family, digest }: &Key) -> String {
+    let family = match family {
+        Family::Grant => "grant",
+        Family::Pace => "pace",
+        Family::Slower => "slower",
+        Family::AccessToken => "access",
+        Family::RefreshToken => "refresh",
+        Family::Spent => "spent",
+        Family::Client => "client",
+        Family::Standing => "standing",
+        Family::Attempts => "attempts",
+    };
+    format!("{prefix}:{family}:{digest}")
+}
+
+/// How long until `sweep_at`, at least a second, in milliseconds; `None` for what stays.
+fn ttl(sweep_at: Timestamp, now: Timestamp) -> Option<i64> {
+    (sweep_at != NEVER).then(|| sweep_at.since(now).clamp(1, LONGEST) * 1_000)
+}
+
+/// A hundred years: longer than anything lives, and no number that Redis refuses.
+const LONGEST: i64 = 100 * 365 * 86_400;

@@ -1,0 +1,74 @@
+//! [`Redis`]: the backend that many servers share. Standalone, Sentinel or Cluster; each step is one command, or one script, of one key.
+//!
+//! A key is `prefix:family:digest`. Every key has a TTL, except those of records without an end, and the TTL only sweeps: whether something has expired,
+//! the record says. Nothing is tried again here whose outcome is unknown.
+
+mod command;
+mod link;
+pub mod place;
+mod report;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::store::backend::{Backend, Outcome, Step, Trouble, Unavailable};
+use crate::store::redis::command::{command, outcome};
+use crate::store::redis::link::{Failed, Link};
+use crate::store::redis::place::Place;
+use crate::store::redis::watch::Watch;
+
+/// How long a trip may take. A client that waits longer than this is better told to come back.
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// Trips under way at once: as many as Redis answers within the deadline on a bad day, and few enough that a Redis that hangs costs no memory.
+const MOST: usize = 1_024;
+
+/// Records in Redis.
+pub struct Redis {
+    prefix: String,
+    clock: Arc<dyn Clock>,
+    room: Semaphore,
+    link: Arc<Link>,
+    watch: Watch,
+}
+
+impl Redis {
+    /// Connects to `place` and looks whether it is fit to keep what must not be forgotten; then keeps the connection up and keeps looking, for as long
+    /// as this lives. Where `strict`, it refuses to work while Redis is unfit. To be called within a tokio runtime.
+    pub async fn at(place: Place, clock: Arc<dyn Clock>, strict: bool) -> Self {
+        let link = Arc::new(Link::new());
+        let prefix = place.prefix.clone();
+        let watch = Watch::over((place, link.clone()), clock.clone(), strict).await;
+        Self { prefix, clock, room: Semaphore::new(MOST), link, watch }
+    }
+}
+
+#[async_trait]
+impl Backend for Redis {
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.watch.refuses() {
+            return Err(Unavailable("Redis is not fit to be relied on"));
+        }
+        let _place = self.room.try_acquire().map_err(|_| Unavailable("too many trips to Redis are under way"))?;
+        let now = self.clock.now();
+        let commands = steps.iter().map(|step| command(&self.prefix, step, now)).collect();
+        let trip = timeout(DEADLINE, self.link.send(commands)).await;
+        let values = trip.unwrap_or(Err(Failed::Late)).map_err(Failed::unavailable)?;
+        let outcomes: Option<Vec<Outcome>> =
+            steps.iter().zip(values).map(|(step, value)| outcome(step, value)).collect();
+        outcomes.filter(|outcomes| outcomes.len() == steps.len()).ok_or(Unavailable("Redis answered something else"))
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.watch.trouble()
+    }
+}

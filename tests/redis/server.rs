@@ -1,0 +1,105 @@
+//! [`RedisServer`]: a `redis-server` of the test's own, on a free port, in a folder of its own, gone when the test is.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How often to look whether a server answers, a hundred times a second.
+const PATIENCE: u32 = 2_000;
+
+/// A running server, and what it was started with, so that it can be started again.
+pub(crate) struct RedisServer {
+    pub(crate) port: u16,
+    pub(crate) folder: TempDir,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// One that forgets nothing: every write is on the disk before it is answered.
+    pub(crate) fn start() -> Self {
+        Self::with(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// One with `arguments` of its own.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut server = Self { port: free_port(), folder, arguments, child: None };
+        server.start_again();
+        server
+    }
+
+    /// Starts it on the same port, with the same files.
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it is running");
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--dir", self.folder.path().to_str().expect("UTF-8"), "--loglevel", "warning"]);
+        command.args(["--logfile", self.path("redis.log").to_str().expect("UTF-8")]).args(&self.arguments);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.child = Some(child.expect("redis-server is installed; ./test installs it"));
+        let mut looks = 0;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            looks += 1;
+            assert!(looks < PATIENCE, "redis-server did not start: {}", self.log());
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Asks it to end, and waits for that.
+    pub(crate) fn stop(&mut self) {
+        let mut child = self.child.take().expect("it is running");
+        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(told.expect("kill is there").success());
+        child.wait().expect("it ends");
+    }
+
+    /// `127.0.0.1:port`.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// A file of it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A connection of somebody who may do anything.
+    pub(crate) async fn admin(&self) -> redis::aio::MultiplexedConnection {
+        admin(self.port).await
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("redis.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A connection to the server on `port`, of somebody who may do anything.
+pub(crate) async fn admin(port: u16) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("a URL");
+    client.get_multiplexed_async_connection().await.expect("it runs")
+}
+
+/// A port that is free now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port()
+}
