@@ -7,7 +7,7 @@
 //! only with one can a handler ([`endpoint`]) be called. The bank is asked who is meant ([`outbound`]), the request is remembered as a
 //! [`Grant`](grant::Grant) ([`store`]), the person is asked, and the till polls `/token` until the person has decided.
 //!
-//! Imports point down: `cli → config → http → endpoint → store → grant → profile → outbound → jose → wire → ground`.
+//! Imports point down: `cli → config → http → endpoint → store → grant → profile → outbound → jose → wire → audit → ground`.
 
 pub mod cli;
 pub mod config;
@@ -24,6 +24,8 @@ pub mod outbound;
 
 pub mod jose;
 pub mod wire;
+
+pub mod audit;
 
 pub mod clock;
 pub mod error;

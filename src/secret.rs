@@ -164,6 +164,31 @@ impl Pseudonyms {
     }
 }
 
+/// Locks what the servers of one issuer hand on to each other through the store: who has not the key learns its length and no more.
+#[derive(Clone)]
+pub struct Vault(Secret);
+
+impl Vault {
+    /// What is locked under `key` opens under `key`.
+    pub const fn under(key: Secret) -> Self {
+        Self(key)
+    }
+
+    /// `text`, locked. The same text locked twice is the same, which AES-GCM-SIV is made to bear.
+    pub fn lock(&self, text: &str) -> Vec<u8> {
+        encrypt((&AES_256_GCM_SIV, &self.key()), text.as_bytes())
+    }
+
+    /// What is inside `locked`; `None` under another key.
+    pub fn unlock(&self, locked: &[u8]) -> Option<Secret> {
+        decrypt((&AES_256_GCM_SIV, &self.key()), locked.to_vec()).map(Secret::new)
+    }
+
+    fn key(&self) -> Digest {
+        Digest::of_parts(&["vault", self.0.reveal()])
+    }
+}
+
 fn encrypt((algorithm, key): (&'static Algorithm, &Digest), plain: &[u8]) -> Vec<u8> {
     let mut bytes = plain.to_vec();
     cipher(algorithm, key)
@@ -238,6 +263,17 @@ mod tests {
         assert!(sealed.open(&other).is_none());
         assert!(!format!("{sealed:?}").contains("hunter2"));
         assert!(Sealed("AAAA".into()).open(&key).is_none());
+    }
+
+    #[test]
+    fn a_vault_opens_under_its_own_key_alone() {
+        let vault = Vault::under(Secret::new("k".repeat(32)));
+        let mut locked = vault.lock("hunter2");
+        assert!(!locked.windows(7).any(|window| window == b"hunter2"));
+        assert_eq!(vault.unlock(&locked).map(|text| text.reveal().to_owned()).as_deref(), Some("hunter2"));
+        assert!(Vault::under(Secret::new("l".repeat(32))).unlock(&locked).is_none());
+        locked[0] ^= 1;
+        assert!(vault.unlock(&locked).is_none());
     }
 
     #[test]

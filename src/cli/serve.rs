@@ -10,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::audit::{Audit, Event};
 use crate::cli::check;
-use crate::clock;
+use crate::clock::{self, Clock as _};
 use crate::config::{Config, Mode};
 use crate::endpoint::Server;
 use crate::http::routes::{Side, router};
@@ -80,7 +81,14 @@ async fn listen(config: Config) -> io::Result<()> {
         }
         None => {}
     }
-    let server = config.server_on(backend, (clock, entropy));
+    let audit = match &config.audit {
+        None => Audit::Log,
+        Some(path) => Audit::to(path)?,
+    };
+    let started = Event::Started { version: env!("CARGO_PKG_VERSION") };
+    let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
+    audit.record(started, clock.now()).await.map_err(unwritable)?;
+    let server = config.server_with(backend, audit, (clock, entropy));
     tracing::info!(
         issuer = config.profile.issuer().issuer,
         profile = config.profile.rules().name,
@@ -112,5 +120,6 @@ pub async fn both(
             Listener { tcp, tls: config.tls.clone(), gaze, router: router(side, server), limits: config.limits };
         serve::run(listener, stopped.clone())
     };
-    tokio::join!(on(public, Side::Public), on(internal, Side::Internal));
+    let serving = async { tokio::join!(on(public, Side::Public), on(internal, Side::Internal)) };
+    tokio::select! { _ = serving => {} () = server.take_over_pings() => {} }
 }

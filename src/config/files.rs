@@ -101,6 +101,15 @@ impl Files {
         Some((chain, Secret::new(Self::private(section, key, &self.folder.join(of_key?))?)))
     }
 
+    /// The same with exactly one line.
+    pub(super) fn secret(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Secret> {
+        let lines = self.secrets(section, key, path)?;
+        if lines.len() > 1 {
+            section.fault(key, "the file has more than one line; there is one key");
+        }
+        lines.into_iter().next()
+    }
+
     /// A file with one line that nobody but its owner may read.
     pub(super) fn password(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Secret> {
         let text = Secret::new(Self::private(section, key, &self.folder.join(path))?);
@@ -110,6 +119,17 @@ impl Files {
             return None;
         }
         Some(Secret::new(line.to_owned()))
+    }
+
+    /// A file that will be appended to: its folder has to be there.
+    pub(super) fn to_be_written(&self, section: &Section<'_>, key: &str, path: &str) -> Option<PathBuf> {
+        let path = self.folder.join(path);
+        let folder = path.parent().filter(|folder| folder.is_dir() || folder.as_os_str().is_empty());
+        if folder.is_none() || path.is_dir() {
+            section.fault(key, &format!("{} is a folder, or in one that is not there", path.display()));
+            return None;
+        }
+        Some(path)
     }
 
     /// A JSON object.

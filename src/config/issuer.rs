@@ -65,11 +65,8 @@ pub(super) fn read(mut section: Section<'_>, files: &Files) -> Served {
         path => files.text(&section, "profile", path),
     });
     let key = section.optional_string("pairwise_key");
-    let key = key.and_then(|path| files.secrets(&section, "pairwise_key", &path));
-    if key.as_ref().is_some_and(|lines| lines.len() > 1) {
-        section.fault("pairwise_key", "the file has more than one line; there is one key");
-    }
-    let pseudonyms = key.and_then(|lines| lines.into_iter().next()).map(Pseudonyms::under);
+    let key = key.and_then(|path| files.secret(&section, "pairwise_key", &path));
+    let pseudonyms = key.map(Pseudonyms::under);
     let user_code = section.optional_flag("user_code").unwrap_or_default();
     section.end();
     // Without a usable issuer everything is read all the same, for the faults in it.

@@ -10,16 +10,17 @@ pub mod store;
 mod trust;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::files::Files;
 use crate::config::issuer::Served;
-use crate::config::reader::{Fault, Faults, Section};
+use crate::config::reader::{Fault, Faults, Noted, Section};
 use crate::config::store::Storage;
 use crate::endpoint::{Parts, Server};
 use crate::http::serve::Limits;
@@ -75,6 +76,8 @@ pub struct Config {
     pub trust: Trust,
     /// Where everything is kept.
     pub storage: Storage,
+    /// Where what happens is recorded; without it, in the log.
+    pub audit: Option<PathBuf>,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -103,7 +106,7 @@ impl Config {
     pub async fn backend(&self, clock: Arc<dyn Clock>) -> Arc<dyn Backend> {
         match &self.storage {
             Storage::Memory(capacity) => Arc::new(Memory::new(*capacity, clock)),
-            Storage::Redis(place) => {
+            Storage::Redis(place, _) => {
                 Arc::new(Redis::at(Place::clone(place), clock, self.mode == Mode::Production).await)
             }
         }
@@ -115,9 +118,21 @@ impl Config {
         backend: Arc<dyn Backend>,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Arc<Server> {
-        let store = Arc::new(Store::new(backend, self.clients.clone(), (self.profile.clone(), entropy.clone())));
+        self.server_with(backend, Audit::Log, (clock, entropy))
+    }
+
+    /// The same, with what happens recorded.
+    pub fn server_with(
+        &self,
+        backend: Arc<dyn Backend>,
+        audit: Audit,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Arc<Server> {
+        let vault = if let Storage::Redis(_, vault) = &self.storage { vault.clone() } else { None };
+        let store =
+            Arc::new(Store::new((backend, vault), self.clients.clone(), (self.profile.clone(), entropy.clone())));
         let (profile, authenticator) = (self.profile.clone(), self.authenticator.clone());
-        Arc::new(Server::new(Parts { profile, store, authenticator, trust: self.trust.clone(), clock, entropy }))
+        Arc::new(Server::new(Parts { profile, store, audit, authenticator, trust: self.trust.clone(), clock, entropy }))
     }
 }
 
@@ -134,6 +149,10 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let registrars = root.optional_section("registration").map(|section| trust::registrars(section, files, mode));
     let hint_issuers = trust::issuers(root.sections("login_hint_token_issuers"), files);
     let storage = root.section("store").and_then(|section| store::read(section, files, mode));
+    let audit = read_audit(root.optional_section("audit"), files);
+    if mode == Some(Mode::Production) && matches!(audit, Ok(None)) {
+        root.fault("audit", "is missing: in production what happens is recorded in a file; give [audit] file");
+    }
     let log = root.section("log").and_then(read_log);
     let entries = (root.sections("clients"), root.sections("resource_servers"));
     let Served { listen, internal_listen, issuer, profile: text, pseudonyms, user_code } = server;
@@ -151,6 +170,10 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         && !profile.algorithms().iter().any(|alg| ring.key(*alg).is_some())
     {
         root.fault("keys.folder", "has no key for any algorithm of the profile");
+    }
+    if calls.is_some() && matches!(storage, Some(Storage::Redis(_, None))) {
+        let says = "is missing: pings that one server leaves behind another sends, and they lie sealed in the store; a file with a secret that all servers share, as from openssl rand -hex 32";
+        root.fault("store.sealing_key", says);
     }
     root.end();
     let clients = clients::read(entries, (&profile, files));
@@ -175,6 +198,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         authenticator: Arc::new(authenticator?),
         trust,
         storage: storage?,
+        audit: audit.ok()?,
         mode: mode?,
     })
 }
@@ -232,6 +256,14 @@ fn read_limits(section: Option<Section<'_>>) -> Limits {
         section.end();
     }
     limits
+}
+
+/// The file that what happens is recorded in.
+fn read_audit(section: Option<Section<'_>>, files: &Files) -> Result<Option<PathBuf>, Noted> {
+    let Some(mut section) = section else { return Ok(None) };
+    let path = section.string("file").and_then(|path| files.to_be_written(&section, "file", &path));
+    section.end();
+    path.map(Some).ok_or(Noted)
 }
 
 fn read_log(mut section: Section<'_>) -> Option<Log> {

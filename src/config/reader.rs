@@ -23,6 +23,9 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A fault was noted, so there is no value.
+pub struct Noted;
+
 /// The faults found so far.
 #[derive(Debug, Default)]
 pub struct Faults(RefCell<Vec<Fault>>);

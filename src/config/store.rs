@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::config::Mode;
 use crate::config::files::Files;
-use crate::config::reader::Section;
+use crate::config::reader::{Noted, Section};
+use crate::secret::Vault;
 use crate::store::redis::place::{Credentials, Place, Tls, Topology};
 
 /// Where everything is kept that outlives a request.
@@ -12,8 +13,8 @@ use crate::store::redis::place::{Credentials, Place, Tls, Topology};
 pub enum Storage {
     /// In this process, so many records of each kind.
     Memory(usize),
-    /// In Redis, which other servers share.
-    Redis(Box<Place>),
+    /// In Redis, which other servers share, and what they hand on to each other in a vault.
+    Redis(Box<Place>, Option<Vault>),
 }
 
 impl fmt::Display for Storage {
@@ -23,7 +24,7 @@ impl fmt::Display for Storage {
             Self::Memory(capacity) => {
                 write!(f, "memory of this process, {capacity} records of each kind, forgotten when it ends")
             }
-            Self::Redis(place) => place.fmt(f),
+            Self::Redis(place, _) => place.fmt(f),
         }
     }
 }
@@ -40,7 +41,7 @@ pub(super) fn read(mut section: Section<'_>, files: &Files, mode: Option<Mode>) 
         None => {
             let all = ["capacity", "topology", "addresses", "primary", "sentinel_user", "sentinel_password"];
             section.members(&all);
-            section.members(&["user", "password", "trust", "certificate", "key", "prefix"]);
+            section.members(&["user", "password", "trust", "certificate", "key", "prefix", "sealing_key"]);
             None
         }
         Some(Kind::Memory) => {
@@ -50,7 +51,11 @@ pub(super) fn read(mut section: Section<'_>, files: &Files, mode: Option<Mode>) 
             let capacity = section.number("capacity", 1_000..=100_000_000);
             capacity.and_then(|capacity| usize::try_from(capacity).ok()).map(Storage::Memory)
         }
-        Some(Kind::Redis) => redis(&mut section, files, mode).map(Box::new).map(Storage::Redis),
+        Some(Kind::Redis) => {
+            let key = section.optional_string("sealing_key");
+            let key = key.and_then(|path| files.secret(&section, "sealing_key", &path));
+            redis(&mut section, files, mode).map(|place| Storage::Redis(Box::new(place), key.map(Vault::under)))
+        }
     };
     section.end();
     storage
@@ -112,9 +117,6 @@ fn redis(section: &mut Section<'_>, files: &Files, mode: Option<Mode>) -> Option
         prefix: prefix?,
     })
 }
-
-/// A fault was noted.
-struct Noted;
 
 /// A user and the file with their password, or neither.
 fn credentials(
@@ -187,6 +189,6 @@ mod tests {
             tls: None,
             prefix: "cs".into(),
         };
-        assert_eq!(Storage::Redis(Box::new(place)).to_string(), "redis, cluster at a:1 b:2, no TLS, keys cs:*");
+        assert_eq!(Storage::Redis(Box::new(place), None).to_string(), "redis, cluster at a:1 b:2, no TLS, keys cs:*");
     }
 }

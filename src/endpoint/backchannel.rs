@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
+use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
 use crate::outbound::Failed;
@@ -30,7 +31,13 @@ pub async fn handle(
     let sub = identify(&server, &request).await?;
     let by = |refusal: Rejection| refusal.by(&request.client().client_id);
     let opened = server.store.open(&request, &sub, server.now()).await.map_err(by)?;
-    if let Err(unasked) = prompt(&server, &request, (&sub, &opened)).await {
+    let client_id = &request.client().client_id;
+    let requested = server.record(Event::Requested { request: opened.auth_req_id.digest(), client_id }).await;
+    let asked = match requested.map_err(by) {
+        Ok(()) => prompt(&server, &request, (&sub, &opened)).await,
+        Err(unrecorded) => Err(unrecorded),
+    };
+    if let Err(unasked) = asked {
         if let Err(late) = server.store.withdraw(&opened, server.now()).await {
             tracing::warn!(
                 client = request.client().client_id,

@@ -15,7 +15,9 @@ pub mod userinfo;
 
 use std::sync::Arc;
 
+use crate::audit::{Audit, Event};
 use crate::clock::{Clock, Timestamp};
+use crate::error::Rejection;
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
 use crate::outbound::ping::Pings;
@@ -31,6 +33,7 @@ pub struct Server {
     pub gate: Gate,
     pub(crate) profile: Arc<Profile>,
     pub(crate) store: Arc<Store>,
+    pub(crate) audit: Audit,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) keyring: Keyring,
     pub(crate) pings: Option<Pings>,
@@ -44,6 +47,7 @@ pub struct Server {
 pub struct Parts {
     pub profile: Arc<Profile>,
     pub store: Arc<Store>,
+    pub audit: Audit,
     pub authenticator: Arc<dyn Authenticator>,
     pub trust: Trust,
     pub clock: Arc<dyn Clock>,
@@ -53,11 +57,19 @@ pub struct Parts {
 impl Server {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { profile, store, authenticator, trust, clock, entropy } = parts;
+        let Parts { profile, store, audit, authenticator, trust, clock, entropy } = parts;
         let pings = trust.calls.clone().map(|calls| Pings::new(calls, store.clone(), clock.clone()));
         let (keyring, pseudonyms) = (trust.keyring.clone(), trust.pseudonyms.clone());
         let gate = Gate::new(profile.clone(), store.clone(), trust, clock.clone());
-        Self { gate, profile, store, authenticator, keyring, pings, pseudonyms, clock, entropy }
+        Self { gate, profile, store, audit, authenticator, keyring, pings, pseudonyms, clock, entropy }
+    }
+
+    /// Sends the pings that other servers left behind, for as long as it is polled.
+    pub async fn take_over_pings(&self) {
+        match &self.pings {
+            Some(pings) => pings.take_over().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Where this server's unguessable bytes come from.
@@ -68,6 +80,11 @@ impl Server {
     /// The clock it goes by.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    /// Records `event`, before anybody is told of it.
+    pub(crate) async fn record(&self, event: Event<'_>) -> Result<(), Rejection> {
+        self.audit.record(event, self.now()).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {

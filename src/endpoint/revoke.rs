@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 
+use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::error::Rejection;
 use crate::profile::revocation::Revocation;
@@ -15,6 +16,10 @@ use crate::profile::verified::Verified;
 /// # Errors
 /// The store could not say: the token may be live.
 pub async fn handle(State(server): State<Arc<Server>>, request: Verified<Revocation>) -> Result<StatusCode, Rejection> {
-    server.store.revoke(&request).await.map_err(|refusal| refusal.by(&request.client().client_id))?;
+    let client_id = &request.client().client_id;
+    let by = |refusal: Rejection| refusal.by(client_id);
+    if server.store.revoke(&request).await.map_err(by)? {
+        server.record(Event::Revoked { token: request.token().digest(), client_id }).await.map_err(by)?;
+    }
     Ok(StatusCode::OK)
 }

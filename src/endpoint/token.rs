@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
+use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::endpoint::mint::Minted;
 use crate::error::Rejection;
@@ -27,12 +28,24 @@ pub async fn handle(State(server): State<Arc<Server>>, request: Verified<Exchang
     exchanged.map(Json).map_err(|refusal| Rejection { client: client_id, ..refusal })
 }
 
-/// Signs first, then spends the grant, then answers: a crash costs the client a new request, never the bank a second token.
+/// Signs first, then spends the grant, then records it, then answers: a crash costs the client a new request, never the bank a second token.
 async fn redeem(server: &Server, request: &Verified<Redemption>) -> Result<Tokens, Rejection> {
     let now = server.now();
     let ready = server.store.poll(request, now).await?;
     let minted = Minted::of_approval(server, (request.sender(), &ready), now)?;
     server.store.redeem(ready, &minted.issued(), now).await?;
+    let client_id = &request.sender().client.client_id;
+    let (access_token, refresh_token) = minted.issued().digests();
+    let issued = Event::Issued { request: request.auth_req_id().digest(), client_id, access_token, refresh_token };
+    hand_out(server, minted, issued).await
+}
+
+/// Nothing leaves before it is recorded; what cannot be recorded is taken back.
+async fn hand_out(server: &Server, minted: Minted, event: Event<'_>) -> Result<Tokens, Rejection> {
+    if let Err(refusal) = server.record(event).await {
+        server.store.take_back(&minted.issued(), server.now()).await?;
+        return Err(refusal);
+    }
     Ok(minted.into_answer())
 }
 
@@ -42,5 +55,7 @@ async fn refresh(server: &Server, request: &Verified<Refresh>) -> Result<Tokens,
     let digest = request.refresh_token().digest();
     let minted = Minted::of_refresh(server, (request.sender(), &standing, digest), now)?;
     server.store.refresh(&standing, &minted.issued(), now).await?;
-    Ok(minted.into_answer())
+    let client_id = &request.sender().client.client_id;
+    let (access_token, _) = minted.issued().digests();
+    hand_out(server, minted, Event::Refreshed { refresh_token: digest, client_id, access_token }).await
 }

@@ -1,6 +1,6 @@
 //! Ping: tells a client that there is an answer (CIBA §10.2). A hint and no more: who loses one, polls.
 //!
-//! Every notification is a task of its own. A client whose endpoint hangs holds its own few places and nobody else's.
+//! What is owed lies in the [`Outbox`] until the client has answered, so that another server goes on where one ends. Every notification is a task of its own. A client whose endpoint hangs holds its own few places and nobody else's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,9 @@ const MOST_FOR_ONE: usize = 100;
 const FIRST_WAIT: u32 = 1;
 const LONGEST_WAIT: u32 = 60;
 
+/// How long between two looks at what others left behind.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Somebody to be told.
 pub struct Notice {
     /// Whose.
@@ -32,7 +35,13 @@ pub struct Notice {
     pub auth_req_id: Secret,
     /// When nobody wants to know any more.
     pub until: Timestamp,
+    /// The same in the outbox.
+    pub parcel: Parcel,
 }
+
+/// What lies in the outbox until the client has answered: a notice that nobody there can read.
+#[derive(Clone, Debug)]
+pub struct Parcel(pub Vec<u8>);
 
 /// CIBA §10.2: the one member there is.
 #[derive(Serialize)]
@@ -40,29 +49,47 @@ struct Body<'a> {
     auth_req_id: &'a str,
 }
 
-/// Where clients want to be told. The store knows.
+/// Where clients want to be told, and what they are still owed. The store knows.
 #[async_trait]
-pub trait Addresses: Send + Sync {
+pub trait Outbox: Send + Sync {
     /// The `backchannel_client_notification_endpoint` of the client, as it is now; `None` if it is not to be told any more.
     ///
     /// # Errors
     /// Nobody can say just now.
     async fn endpoint(&self, client_id: &str) -> Result<Option<String>, Failed>;
+
+    /// Keeps others from taking `parcel` over until `until`, and as long after that as one call takes.
+    ///
+    /// # Errors
+    /// The store could not say; another server may take it over meanwhile.
+    async fn hold(&self, parcel: &Parcel, until: Timestamp) -> Result<(), Failed>;
+
+    /// Nothing is owed any more.
+    ///
+    /// # Errors
+    /// The store could not say; another server will take it over.
+    async fn cross_out(&self, parcel: &Parcel) -> Result<(), Failed>;
+
+    /// What other servers left behind.
+    ///
+    /// # Errors
+    /// The store could not say.
+    async fn take_over(&self, now: Timestamp) -> Result<Vec<Notice>, Failed>;
 }
 
 /// The notifications on their way.
 #[derive(Clone)]
 pub struct Pings {
     outbound: Outbound,
-    addresses: Arc<dyn Addresses>,
+    outbox: Arc<dyn Outbox>,
     clock: Arc<dyn Clock>,
     places: Arc<Places>,
 }
 
 impl Pings {
     /// Sends through `outbound`.
-    pub fn new(outbound: Outbound, addresses: Arc<dyn Addresses>, clock: Arc<dyn Clock>) -> Self {
-        Self { outbound, addresses, clock, places: Arc::default() }
+    pub fn new(outbound: Outbound, outbox: Arc<dyn Outbox>, clock: Arc<dyn Clock>) -> Self {
+        Self { outbound, outbox, clock, places: Arc::default() }
     }
 
     /// Sends `notice` on its way and does not wait for it.
@@ -70,14 +97,28 @@ impl Pings {
         let Some(place) = Places::take(&self.places, &notice.client_id) else {
             return tracing::warn!(
                 client = notice.client_id,
-                "too many notifications are on their way; this one is not sent"
+                "too many notifications are on their way; this one is left in the outbox"
             );
         };
         let pings = self.clone();
         tokio::spawn(async move {
             pings.deliver(&notice).await;
+            if let Err(failed) = pings.outbox.cross_out(&notice.parcel).await {
+                tracing::warn!(client = notice.client_id, %failed, "a notification stays in the outbox");
+            }
             drop(place);
         });
+    }
+
+    /// Sends what other servers left behind, once a second, for as long as it is polled.
+    pub async fn take_over(&self) {
+        loop {
+            sleep(LOOK).await;
+            match self.outbox.take_over(self.clock.now()).await {
+                Ok(notices) => notices.into_iter().for_each(|notice| self.send(notice)),
+                Err(failed) => tracing::debug!(%failed, "the outbox cannot be read"),
+            }
+        }
     }
 
     /// Any answer but a 5xx is an answer. After a 5xx, or none, it tries again, less and less often, for as long as the request lives.
@@ -85,7 +126,7 @@ impl Pings {
         let body = Body { auth_req_id: notice.auth_req_id.reveal() };
         let mut wait = FIRST_WAIT;
         loop {
-            let told = match self.addresses.endpoint(&notice.client_id).await {
+            let told = match self.outbox.endpoint(&notice.client_id).await {
                 Ok(Some(endpoint)) => self.outbound.notify((&endpoint, &notice.token), &body).await,
                 Ok(None) => {
                     return tracing::info!(client = notice.client_id, "the client is not to be notified any more");
@@ -101,6 +142,9 @@ impl Pings {
             }
             if self.clock.now().plus(wait) >= notice.until {
                 return tracing::warn!(client = notice.client_id, "a notification was given up: the request expires");
+            }
+            if let Err(failed) = self.outbox.hold(&notice.parcel, self.clock.now().plus(wait)).await {
+                tracing::debug!(client = notice.client_id, %failed, "a notification is not held");
             }
             sleep(Duration::from_secs(wait.into())).await;
             wait = (wait * 2).min(LONGEST_WAIT);

@@ -65,7 +65,7 @@ pub struct Record {
 /// When to sweep what stays until somebody says otherwise: a client that registered itself, a locked user.
 pub const NEVER: Timestamp = Timestamp::from_seconds(i64::MAX);
 
-/// One thing to do with one key, atomically.
+/// One thing to do with one key, atomically. The outbox is one key, and the only one whose name is no digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Puts the record where there is none. [`Done`](Outcome::Done), unless there is one.
@@ -76,6 +76,16 @@ pub enum Step {
     Swap(Key, Vec<u8>, Record),
     /// Puts these bytes where any are, to be swept when those would have been, and [finds](Outcome::Found) those. Where nothing is, it puts nothing.
     Exchange(Key, Vec<u8>),
+    /// Puts a parcel in the outbox; nobody else [takes it over](Self::TakeOver) until the time that is given. After the last time it may be swept.
+    /// [`Done`](Outcome::Done).
+    Post(Vec<u8>, Timestamp, Timestamp),
+    /// Moves the time of a parcel, if it is still there. [`Done`](Outcome::Done).
+    Hold(Vec<u8>, Timestamp),
+    /// Takes a parcel out. [`Done`](Outcome::Done).
+    CrossOut(Vec<u8>),
+    /// [Finds](Outcome::Parcels) parcels whose time has come by `now`, the longest due first, and moves their time to `until`.
+    #[expect(missing_docs, reason = "said above; `most` is how many")]
+    TakeOver { now: Timestamp, until: Timestamp, most: u32 },
 }
 
 /// What became of a step.
@@ -85,6 +95,8 @@ pub enum Outcome {
     Done(bool),
     /// What was there.
     Found(Option<Vec<u8>>),
+    /// What was in the outbox.
+    Parcels(Vec<Vec<u8>>),
 }
 
 /// The backend cannot say, or cannot remember any more. Nothing was granted.

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
-use crate::outbound::Failed;
-use crate::outbound::ping::Addresses;
-use crate::profile::client::{Client, Delivery};
+use crate::profile::client::Client;
 use crate::profile::enrolled::Enrolled;
 use crate::profile::enrolment;
 use crate::profile::gate::Clients;
@@ -123,18 +121,6 @@ impl Clients for Store {
             return Ok(None);
         }
         Ok(self.get(key(client_id)).await?.and_then(|(enrolled, _)| enrolled))
-    }
-}
-
-#[async_trait]
-impl Addresses for Store {
-    async fn endpoint(&self, client_id: &str) -> Result<Option<String>, Failed> {
-        let client = self.client(client_id).await.map_err(|refusal| Failed(refusal.cause))?;
-        let delivery = client.as_ref().and_then(|client| client.ciba()).map(|ciba| &ciba.delivery);
-        Ok(match delivery {
-            Some(Delivery::Ping(endpoint)) => Some(endpoint.clone()),
-            Some(Delivery::Poll) | None => None,
-        })
     }
 }
 

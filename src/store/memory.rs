@@ -16,6 +16,7 @@ const SHELVES: usize = 16;
 /// Records in memory, each family on shelves of its own, so that a flood of one kind leaves room for the others.
 pub struct Memory {
     shelves: Vec<Mutex<Shelf>>,
+    outbox: Mutex<HashMap<Vec<u8>, Timestamp>>,
     most: usize,
     clock: Arc<dyn Clock>,
 }
@@ -31,7 +32,7 @@ impl Memory {
     /// Room for about `capacity` records of each family.
     pub fn new(capacity: usize, clock: Arc<dyn Clock>) -> Self {
         let shelves = (0..SHELVES * Family::ALL.len()).map(|_| Mutex::default()).collect();
-        Self { shelves, most: capacity.div_ceil(SHELVES), clock }
+        Self { shelves, outbox: Mutex::default(), most: capacity.div_ceil(SHELVES), clock }
     }
 
     fn shelf(&self, key: &Key) -> MutexGuard<'_, Shelf> {
@@ -65,6 +66,10 @@ impl Backend for Memory {
                 Step::Load(key) => Ok(Outcome::Found(self.load(&key))),
                 Step::Swap(key, seen, record) => Ok(Outcome::Done(self.swap(&key, &seen, record))),
                 Step::Exchange(key, bytes) => Ok(Outcome::Found(self.exchange(&key, bytes))),
+                Step::Post(parcel, due, _) => self.post(parcel, due).map(|()| Outcome::Done(true)),
+                Step::Hold(parcel, due) => Ok(Outcome::Done(self.hold(&parcel, due))),
+                Step::CrossOut(parcel) => Ok(Outcome::Done(self.outbox().remove(&parcel).is_some())),
+                Step::TakeOver { now, until, most } => Ok(Outcome::Parcels(self.take_over(now, until, most))),
             })
             .collect()
     }
@@ -103,6 +108,37 @@ impl Memory {
             }
             _ => false,
         }
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Timestamp>> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, parcel: Vec<u8>, due: Timestamp) -> Result<(), Unavailable> {
+        let mut outbox = self.outbox();
+        if outbox.len() >= self.most {
+            return Err(Unavailable("the outbox of the memory store is full"));
+        }
+        outbox.insert(parcel, due);
+        Ok(())
+    }
+
+    fn hold(&self, parcel: &[u8], due: Timestamp) -> bool {
+        self.outbox().get_mut(parcel).map(|held| *held = due).is_some()
+    }
+
+    fn take_over(&self, now: Timestamp, until: Timestamp, most: u32) -> Vec<Vec<u8>> {
+        let mut outbox = self.outbox();
+        let mut taken: Vec<_> = outbox.iter_mut().filter(|(_, due)| **due <= now).collect();
+        taken.sort_by_key(|(_, due)| **due);
+        taken
+            .into_iter()
+            .take(usize::try_from(most).unwrap_or(usize::MAX))
+            .map(|(parcel, due)| {
+                *due = until;
+                parcel.clone()
+            })
+            .collect()
     }
 
     fn exchange(&self, key: &Key, bytes: Vec<u8>) -> Option<Vec<u8>> {

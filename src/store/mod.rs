@@ -5,6 +5,7 @@
 pub mod backend;
 mod clients;
 pub mod memory;
+mod outbox;
 pub mod redis;
 pub mod requests;
 mod standing;
@@ -22,7 +23,7 @@ use crate::error::{Reason, Rejection};
 use crate::profile::Profile;
 use crate::profile::client::Client;
 use crate::profile::once::{Replay, Spent};
-use crate::secret::Entropy;
+use crate::secret::{Entropy, Secret, Vault};
 use crate::store::backend::{Backend, Key, Trouble, Unavailable};
 use crate::store::clients::Cache;
 use crate::store::trip::{Seen, Trip};
@@ -41,17 +42,20 @@ pub struct Store {
     cache: Mutex<Cache>,
     profile: Arc<Profile>,
     entropy: Arc<dyn Entropy>,
+    vault: Vault,
 }
 
 impl Store {
-    /// A store for the `clients` of the configuration, under `profile`.
+    /// A store for the `clients` of the configuration, under `profile`. What is handed on to other servers is locked in `vault`; without one, in one of
+    /// which nobody else has the key.
     pub fn new(
-        backend: Arc<dyn Backend>,
+        (backend, vault): (Arc<dyn Backend>, Option<Vault>),
         clients: Vec<Client>,
         (profile, entropy): (Arc<Profile>, Arc<dyn Entropy>),
     ) -> Self {
+        let vault = vault.unwrap_or_else(|| Vault::under(Secret::draw(&*entropy)));
         let clients = clients.into_iter().map(|client| (client.client_id.clone(), Arc::new(client))).collect();
-        Self { backend, clients, cache: Mutex::default(), profile, entropy }
+        Self { backend, clients, cache: Mutex::default(), profile, entropy, vault }
     }
 
     /// What is wrong with the memory at the moment, if anything is.
@@ -74,13 +78,22 @@ impl Replay for Store {
     }
 }
 
+/// The version of the records that this version of the server reads and writes: their first byte. A member may be added within a version, if those
+/// who do not know it can do without it; anything else takes a new one, which a release reads before the next one writes it.
+const VERSION: u8 = b'1';
+
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
-    serde_json::from_slice(bytes)
-        .map_err(|_| Rejection::new(Reason::TemporarilyUnavailable, "store", "a record cannot be read"))
+    let unreadable = |cause| Rejection::new(Reason::TemporarilyUnavailable, "store", cause);
+    match bytes.split_first() {
+        Some((&VERSION, text)) => serde_json::from_slice(text).map_err(|_| unreadable("a record cannot be read")),
+        Some(_) | None => Err(unreadable("a record was written by another version of this server")),
+    }
 }
 
 fn write(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("records are plain structs with string keys")
+    let mut bytes = vec![VERSION];
+    serde_json::to_writer(&mut bytes, value).expect("records are plain structs with string keys");
+    bytes
 }
 
 const fn unavailable(Unavailable(cause): Unavailable) -> Rejection {

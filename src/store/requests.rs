@@ -3,12 +3,14 @@
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::grant::{Asked, Consent, Grant, Pace, Poll, Undecidable};
+use crate::outbound::ping::Notice;
 use crate::profile::backchannel::Backchannel;
 use crate::profile::decision::{Decision, Verdict};
 use crate::profile::redemption::Redemption;
 use crate::profile::verified::Verified;
 use crate::secret::{Digest, Sealed, Secret};
-use crate::store::backend::{Family, Key};
+use crate::store::backend::{Family, Key, Step};
+use crate::store::outbox::LEASE;
 use crate::store::standing::{self, Word};
 use crate::store::trip::Trip;
 use crate::store::{REMEMBERED, Store, TRIES, contended, taken, write};
@@ -27,10 +29,8 @@ pub struct Opened {
 pub struct Decided {
     /// Whose it was.
     pub client_id: String,
-    /// What its client wants to be told with, if it wants to be told.
-    pub client_notification_token: Option<Secret>,
-    /// When it expires.
-    pub expires_at: Timestamp,
+    /// What its client is to be told, if it wants to be told.
+    pub notice: Option<Notice>,
 }
 
 /// An approval that may be redeemed once.
@@ -87,7 +87,7 @@ impl Store {
     /// # Errors
     /// As for [`decide`](Self::decide).
     pub async fn withdraw(&self, opened: &Opened, now: Timestamp) -> Result<(), Rejection> {
-        self.settle(&opened.auth_req_id, &Verdict::Deny, now).await.map(drop)
+        self.settle((&opened.auth_req_id, false), &Verdict::Deny, now).await.map(drop)
     }
 
     /// Takes the person's decision. Of several at once, exactly one wins.
@@ -96,10 +96,16 @@ impl Store {
     /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::InvalidRequest`] without an acr that was asked for, [`Reason::AccessForbidden`]
     /// for another user's yes and for one who is locked, [`Reason::TemporarilyUnavailable`].
     pub async fn decide(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<Decided, Rejection> {
-        self.settle(decision.auth_req_id(), decision.verdict(), now).await
+        self.settle((decision.auth_req_id(), true), decision.verdict(), now).await
     }
 
-    async fn settle(&self, auth_req_id: &Secret, verdict: &Verdict, now: Timestamp) -> Result<Decided, Rejection> {
+    /// The client is told only where it knows of the request. That it is owed a notice is noted on the same trip.
+    async fn settle(
+        &self,
+        (auth_req_id, known): (&Secret, bool),
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> Result<Decided, Rejection> {
         for _ in 0..TRIES {
             let mut trip = Trip::plain();
             let grant = trip.load::<Grant>(key(auth_req_id));
@@ -117,9 +123,20 @@ impl Store {
             {
                 return Err(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked, or was"));
             }
-            if self.replace_with(key(auth_req_id), Some(seen), &decided, expires_at.plus(REMEMBERED)).await? {
-                let client_notification_token = sealed.and_then(|sealed| sealed.open(auth_req_id));
-                return Ok(Decided { client_id: decided.client_id, client_notification_token, expires_at });
+            let token = sealed.filter(|_| known).and_then(|sealed| sealed.open(auth_req_id));
+            let notice = token.map(|token| self.pack((&decided.client_id, expires_at), token, auth_req_id));
+            let mut trip = Trip::plain();
+            let swapped = trip.swap(key(auth_req_id), seen, &decided, expires_at.plus(REMEMBERED));
+            if let Some(Notice { parcel, .. }) = &notice {
+                trip.outbox(Step::Post(parcel.0.clone(), now.plus(LEASE), expires_at.plus(REMEMBERED)));
+            }
+            if self.go(trip).await?.done(swapped) {
+                return Ok(Decided { client_id: decided.client_id, notice });
+            }
+            if let Some(Notice { parcel, .. }) = &notice {
+                let mut trip = Trip::plain();
+                trip.outbox(Step::CrossOut(parcel.0.clone()));
+                self.go(trip).await?;
             }
         }
         Err(contended())

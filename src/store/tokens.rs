@@ -92,9 +92,14 @@ macro_rules! revocable {
 revocable!(AccessToken, RefreshToken);
 
 impl Issued<'_> {
-    /// What it is told apart by: the digest of the access token.
+    /// The digests of the access token and of the refresh token.
+    pub fn digests(&self) -> (Digest, Option<Digest>) {
+        (self.access.0.digest(), self.refresh.map(|(secret, _)| secret.digest()))
+    }
+
+    /// What it is told apart by.
     fn attempt(&self) -> Digest {
-        self.access.0.digest()
+        self.digests().0
     }
 
     fn put(&self, trip: &mut Trip) -> Vec<Done> {
@@ -159,6 +164,16 @@ impl Store {
         Err(unknown.unwrap_or_else(contended))
     }
 
+    /// Ends what was `issued` and given to nobody.
+    ///
+    /// # Errors
+    /// [`Reason::TemporarilyUnavailable`].
+    pub async fn take_back(&self, issued: &Issued<'_>, now: Timestamp) -> Result<(), Rejection> {
+        let mut trip = Trip::plain();
+        issued.take_back(&mut trip, now);
+        self.go(trip).await.map(drop)
+    }
+
     async fn was_redeemed_for(&self, key: Key, issued: &Issued<'_>) -> Result<bool, Rejection> {
         let found: Option<(Grant, _)> = self.get(key).await?;
         Ok(found.is_some_and(|(grant, _)| grant.is_redeemed_for(&issued.attempt())))
@@ -208,17 +223,15 @@ impl Store {
             (true, false) => return Err(taken()),
             (false, _) => Rejection::new(Reason::InvalidGrant, "RT-1", "the user is locked, or was"),
         };
-        let mut trip = Trip::plain();
-        issued.take_back(&mut trip, now);
-        self.go(trip).await?;
+        self.take_back(issued, now).await?;
         Err(refusal)
     }
 
-    /// RFC 7009 §2.1: ends the token, at once, if it is the client's. With a refresh token end the access tokens that came of it.
+    /// RFC 7009 §2.1: ends the token, at once, if it is the client's, and says whether it was. With a refresh token end the access tokens that came of it.
     ///
     /// # Errors
     /// What was [spent](crate::profile::once::Spent::replayed) before; [`Reason::TemporarilyUnavailable`]: it may not have ended.
-    pub async fn revoke(&self, request: &Verified<Revocation>) -> Result<(), Rejection> {
+    pub async fn revoke(&self, request: &Verified<Revocation>) -> Result<bool, Rejection> {
         let (access, refresh) = (access_key(request.token()), refresh_key(request.token()));
         for _ in 0..TRIES {
             let mut trip = Trip::spending(request.unspent().take());
@@ -230,8 +243,9 @@ impl Store {
                 ending::<RefreshToken>(&mut trip, (refresh, back.found(refresh_token)?), request.client()),
             ];
             let mut back = self.go(trip).await?;
-            if ended.into_iter().flatten().all(|ended| back.done(ended)) {
-                return Ok(());
+            let ended: Vec<_> = ended.into_iter().flatten().map(|ended| back.done(ended)).collect();
+            if ended.iter().all(|done| *done) {
+                return Ok(!ended.is_empty());
             }
         }
         Err(contended())

@@ -5,9 +5,11 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use crate::clock::Timestamp;
 use crate::error::Rejection;
+use crate::outbound::ping::Parcel;
 use crate::profile::once::Spent;
 use crate::store::backend::{Family, Key, Outcome, Record, Step};
 use crate::store::{Store, read, unavailable, write};
@@ -83,6 +85,11 @@ impl Trip {
         }
     }
 
+    /// A step of the outbox.
+    pub(super) fn outbox(&mut self, step: Step) -> Done {
+        Done(self.step(step))
+    }
+
     /// Puts `value` where something is, for as long as that would have been there, and finds what was.
     pub(super) fn exchange<T: Serialize>(&mut self, key: Key, value: &T) -> Slot<T> {
         Slot(self.step(Step::Exchange(key, write(value))), PhantomData)
@@ -90,6 +97,14 @@ impl Trip {
 }
 
 impl Back {
+    /// Which parcels the step found; none, where it was to find none.
+    pub(super) fn parcels(&mut self, Done(at): Done) -> Vec<Parcel> {
+        match self.outcome(at) {
+            Outcome::Parcels(parcels) => parcels.into_iter().map(Parcel).collect(),
+            Outcome::Done(_) | Outcome::Found(_) => Vec::new(),
+        }
+    }
+
     fn outcome(&mut self, at: usize) -> Outcome {
         self.0[at].take().expect("a slot is used once")
     }
@@ -98,7 +113,7 @@ impl Back {
     pub(super) fn done(&mut self, Done(at): Done) -> bool {
         match self.outcome(at) {
             Outcome::Done(done) => done,
-            Outcome::Found(_) => unreachable!("the backend answers each step in kind"),
+            Outcome::Found(_) | Outcome::Parcels(_) => unreachable!("the backend answers each step in kind"),
         }
     }
 
@@ -106,7 +121,7 @@ impl Back {
     pub(super) fn bytes<T>(&mut self, Slot(at, _): Slot<T>) -> Option<Vec<u8>> {
         match self.outcome(at) {
             Outcome::Found(bytes) => bytes,
-            Outcome::Done(_) => unreachable!("the backend answers each step in kind"),
+            Outcome::Done(_) | Outcome::Parcels(_) => unreachable!("the backend answers each step in kind"),
         }
     }
 
@@ -136,7 +151,8 @@ impl Store {
         if steps.is_empty() {
             return Ok(Back(Vec::new()));
         }
-        let outcomes = self.backend.run(steps).await.map_err(unavailable)?;
+        let span = tracing::info_span!("store", steps = steps.len());
+        let outcomes = self.backend.run(steps).instrument(span).await.map_err(unavailable)?;
         for (id, outcome) in spends.iter().zip(&outcomes) {
             if *outcome != Outcome::Done(true) {
                 return Err(id.replayed());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign::audit::Audit;
 use countersign::clock::{Clock, System};
 use countersign::endpoint::{Parts, Server};
 use countersign::http::serve::Limits;
@@ -300,9 +301,9 @@ async fn fapi1a_5_2_2_14_a_method_that_the_profile_does_not_offer_authenticates_
         let profile = Arc::new(Profile::load(&tighter, config.profile.issuer().clone()).expect("tighter"));
         let entropy: Arc<dyn Entropy> = Arc::new(Seeded::default());
         let backend = Arc::new(Memory::new(10_000, clock.clone()));
-        let store = Arc::new(Store::new(backend, config.clients.clone(), (profile.clone(), entropy.clone())));
+        let store = Arc::new(Store::new((backend, None), config.clients.clone(), (profile.clone(), entropy.clone())));
         let (authenticator, trust) = (config.authenticator.clone(), config.trust.clone());
-        Arc::new(Server::new(Parts { profile, store, authenticator, trust, clock, entropy }))
+        Arc::new(Server::new(Parts { profile, store, audit: Audit::Log, authenticator, trust, clock, entropy }))
     })
     .await;
     bank.tpp().backchannel(|request| request).await.refused(401, "invalid_client");

@@ -31,9 +31,14 @@ impl Watched {
         let (key, bytes) = match step {
             Step::Insert(key, record) | Step::Swap(key, _, record) => (key, &record.bytes),
             Step::Exchange(key, bytes) => (key, bytes),
-            Step::Load(_) => return,
+            Step::Post(parcel, ..) => return self.noted(Family::Grant, parcel),
+            Step::Load(_) | Step::Hold(..) | Step::CrossOut(_) | Step::TakeOver { .. } => return,
         };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push((key.family, bytes.clone()));
+        self.noted(key.family, bytes);
+    }
+
+    fn noted(&self, family: Family, bytes: &[u8]) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push((family, bytes.to_owned()));
     }
 
     /// All records of all time that contain `text`.

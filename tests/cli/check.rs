@@ -30,6 +30,7 @@ fn many_faults_are_found_in_one_run() {
         ("bank.key", "run: chmod 600"),
         ("store.kind", "production refuses it"),
         ("store.capacity", "is missing"),
+        ("audit", "is missing"),
         ("log.level", "has to be one of: error, warn, info, debug"),
         ("surprise", "is not known here"),
         ("clients[0].jwks", "has no key for PS256"),
@@ -186,10 +187,24 @@ fn a_profile_that_undercuts_the_floor_is_refused_by_clause() {
 }
 
 #[test]
-fn production_refuses_a_store_that_forgets() {
+fn production_refuses_a_store_that_forgets_and_wants_a_record() {
     let deployment = Deployment::new();
     deployment.edit("mode = \"development\"", "mode = \"production\"");
-    deployment.has_faults(&[("store.kind", "memory forgets everything")]);
+    deployment.has_faults(&[("store.kind", "memory forgets everything"), ("audit", "give [audit] file")]);
+}
+
+#[test]
+fn the_audit_file_is_one_that_can_be_written() {
+    for (file, says) in
+        [("nowhere/audit.jsonl", "is a folder, or in one that is not there"), (".", "is a folder"), ("", "a string")]
+    {
+        let deployment = Deployment::new();
+        deployment.append(&format!("\n[audit]\nfile = \"{file}\"\n"));
+        deployment.has_faults(&[("audit.file", says)]);
+    }
+    let deployment = Deployment::new();
+    deployment.append("\n[audit]\nfile = \"audit.jsonl\"\nsize = 3\n");
+    deployment.has_faults(&[("audit.size", "is not known here")]);
 }
 
 #[test]

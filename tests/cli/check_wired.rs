@@ -35,7 +35,7 @@ fn is_fine(deployment: &Deployment) {
 /// In production, beside what production always has against the memory store.
 fn in_production(deployment: &Deployment, faults: &[(&str, &str)]) {
     deployment.edit("mode = \"development\"", "mode = \"production\"");
-    deployment.has_faults(&[&[("store.kind", "production refuses it")], faults].concat());
+    deployment.has_faults(&[faults, &[("store.kind", "production refuses it"), ("audit", "is missing")]].concat());
 }
 
 #[test]

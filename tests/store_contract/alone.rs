@@ -3,7 +3,9 @@
 use countersign::secret::Digest;
 use countersign::store::backend::{Family, Key, Outcome, Step};
 
-use crate::steps::{Shared, World, exchange, found, insert, key, load, record, swap};
+use tokio::task::JoinSet;
+
+use crate::steps::{START, Shared, World, exchange, found, insert, key, load, record, swap};
 
 pub(crate) async fn what_was_put_is_there_and_nothing_else(backend: Shared, _: World) {
     assert_eq!(load(&backend, &key(1)).await, Ok(None));
@@ -104,4 +106,54 @@ pub(crate) async fn a_trip_answers_each_step_in_its_place(backend: Shared, _: Wo
     let there = [Some(&b"one"[..]), Some(b"deux"), None, Some(b"four"), None];
     let outcomes = there.map(|bytes| Outcome::Found(bytes.map(<[u8]>::to_vec)));
     assert_eq!(backend.run(steps).await, Ok(outcomes.to_vec()));
+}
+
+/// A parcel lies there until it is crossed out, and belongs to whoever took it, until its time comes again.
+pub(crate) async fn a_parcel_is_taken_over_when_its_time_has_come_and_no_sooner(backend: Shared, _: World) {
+    let at = |seconds| START.plus(seconds);
+    let take_over = async |now, most| {
+        let outcomes = backend.run(vec![Step::TakeOver { now: at(now), until: at(now + 30), most }]).await;
+        let Ok([Outcome::Parcels(parcels)]) = outcomes.as_deref() else { panic!("{outcomes:?}") };
+        parcels.iter().map(|parcel| String::from_utf8(parcel.clone()).expect("UTF-8")).collect::<Vec<_>>()
+    };
+    let one = async |step| backend.run(vec![step]).await;
+    assert_eq!(take_over(0, 10).await, [""; 0]);
+    for (parcel, due) in [("second", 20), ("first", 10), ("third", 30)] {
+        let posted = one(Step::Post(parcel.into(), at(due), at(1_000))).await;
+        assert_eq!(posted, Ok(vec![Outcome::Done(true)]));
+    }
+    assert_eq!(take_over(9, 10).await, [""; 0]);
+    assert_eq!(take_over(20, 10).await, ["first", "second"], "the longest due first");
+    assert_eq!(take_over(20, 10).await, [""; 0], "they are taken");
+    assert_eq!(take_over(30, 10).await, ["third"]);
+    assert_eq!(one(Step::Hold("first".into(), at(100))).await, Ok(vec![Outcome::Done(true)]));
+    assert_eq!(take_over(60, 1).await, ["second"], "as many as were asked for");
+    assert_eq!(take_over(60, 1).await, ["third"]);
+    assert_eq!(one(Step::CrossOut("first".into())).await, Ok(vec![Outcome::Done(true)]));
+    assert_eq!(one(Step::CrossOut("first".into())).await, Ok(vec![Outcome::Done(false)]));
+    assert_eq!(one(Step::Hold("first".into(), at(0))).await, Ok(vec![Outcome::Done(false)]), "it is not put back");
+    assert_eq!(take_over(1_000, 10).await, ["second", "third"]);
+}
+
+/// Of many who take over at once, each finds parcels that nobody else found.
+pub(crate) async fn a_parcel_is_taken_over_by_one(backend: Shared, _: World) {
+    for n in 0..50 {
+        let posted = backend.run(vec![Step::Post(vec![n], START, START.plus(1_000))]).await;
+        assert_eq!(posted, Ok(vec![Outcome::Done(true)]));
+    }
+    let mut crowd = JoinSet::new();
+    for _ in 0..20 {
+        let backend = backend.clone();
+        crowd.spawn(async move {
+            backend.run(vec![Step::TakeOver { now: START, until: START.plus(30), most: 5 }]).await.expect("available")
+        });
+    }
+    let outcomes = crowd.join_all().await.into_iter().flatten();
+    let parcels = outcomes.flat_map(|outcome| match outcome {
+        Outcome::Parcels(parcels) => parcels,
+        other => panic!("{other:?}"),
+    });
+    let mut taken: Vec<u8> = parcels.flatten().collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (0..50).collect::<Vec<u8>>());
 }

@@ -47,6 +47,8 @@ macro_rules! contract {
                 swap_on_nothing_is_false_and_puts_nothing,
                 an_exchange_finds_what_was_there_and_puts_nothing_where_nothing_is,
                 a_trip_answers_each_step_in_its_place,
+                a_parcel_is_taken_over_when_its_time_has_come_and_no_sooner,
+                a_parcel_is_taken_over_by_one,
             ]
             crowd: [
                 of_many_inserts_one_puts,
@@ -83,7 +85,7 @@ async fn ca_11_a_spent_id_is_remembered_past_the_expiry_of_its_token() {
     let clock = Arc::new(Manual::at(START));
     let backend = Arc::new(Memory::new(1_000, clock.clone()));
     let profile = Profile::load(FAPI_CIBA_ID1, Issuer::at("https://as.example").expect("an issuer")).expect("it ships");
-    let store = Store::new(backend, Vec::new(), (Arc::new(profile), Arc::new(Seeded::default())));
+    let store = Store::new((backend, None), Vec::new(), (Arc::new(profile), Arc::new(Seeded::default())));
     let spend = async |until| {
         let id = Spent::new(Kind::ClientAssertion, ("till-7", "once"), until);
         store.spend(vec![id]).await.map_err(|refusal| refusal.reason)

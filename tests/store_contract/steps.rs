@@ -50,28 +50,28 @@ pub(crate) async fn one(backend: &Shared, step: Step) -> Result<Outcome, Unavail
 pub(crate) async fn insert(backend: &Shared, key: &Key, record: Record) -> Result<bool, Unavailable> {
     match one(backend, Step::Insert(*key, record)).await? {
         Outcome::Done(done) => Ok(done),
-        Outcome::Found(_) => panic!("an insert finds nothing"),
+        other => panic!("{other:?}"),
     }
 }
 
 pub(crate) async fn load(backend: &Shared, key: &Key) -> Result<Option<Vec<u8>>, Unavailable> {
     match one(backend, Step::Load(*key)).await? {
         Outcome::Found(found) => Ok(found),
-        Outcome::Done(_) => panic!("a load does nothing"),
+        other => panic!("{other:?}"),
     }
 }
 
 pub(crate) async fn swap(backend: &Shared, key: &Key, seen: &[u8], record: Record) -> Result<bool, Unavailable> {
     match one(backend, Step::Swap(*key, seen.to_vec(), record)).await? {
         Outcome::Done(done) => Ok(done),
-        Outcome::Found(_) => panic!("a swap finds nothing"),
+        other => panic!("{other:?}"),
     }
 }
 
 pub(crate) async fn exchange(backend: &Shared, key: &Key, bytes: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
     match one(backend, Step::Exchange(*key, bytes.to_vec())).await? {
         Outcome::Found(found) => Ok(found),
-        Outcome::Done(_) => panic!("an exchange finds"),
+        other => panic!("{other:?}"),
     }
 }
 

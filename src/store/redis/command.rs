@@ -10,6 +10,14 @@ use crate::store::backend::{Family, Key, NEVER, Outcome, Record, Step};
 const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
     if ARGV[3]=='' then redis.call('SET',KEYS[1],ARGV[2]) else redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) end return 1";
 
+/// Puts `ARGV[2]` in the outbox with the time `ARGV[1]`, and lets the outbox stay for `ARGV[3]` milliseconds at least.
+const POST: &str = "redis.call('ZADD',KEYS[1],ARGV[1],ARGV[2]) \
+    if redis.call('PTTL',KEYS[1])<tonumber(ARGV[3]) then redis.call('PEXPIRE',KEYS[1],ARGV[3]) end return 1";
+
+/// Finds up to `ARGV[3]` parcels whose time is at most `ARGV[1]`, and moves their time to `ARGV[2]`.
+const TAKE_OVER: &str = "local due=redis.call('ZRANGEBYSCORE',KEYS[1],'-inf',ARGV[1],'LIMIT',0,ARGV[3]) \
+    for _,parcel in ipairs(due) do redis.call('ZADD',KEYS[1],ARGV[2],parcel) end return due";
+
 /// The command for `step`.
 pub(super) fn command(prefix: &str, step: &Step, now: Timestamp) -> Cmd {
     let mut command = Cmd::new();
@@ -30,6 +38,20 @@ pub(super) fn command(prefix: &str, step: &Step, now: Timestamp) -> Cmd {
         Step::Exchange(key, bytes) => {
             command.arg("SET").arg(name(prefix, key)).arg(bytes).arg("XX").arg("GET").arg("KEEPTTL");
         }
+        Step::Post(parcel, due, sweep_at) => {
+            let ttl = ttl(*sweep_at, now).unwrap_or(LONGEST * 1_000);
+            command.arg("EVAL").arg(POST).arg(1).arg(outbox(prefix)).arg(due.seconds()).arg(parcel).arg(ttl);
+        }
+        Step::Hold(parcel, due) => {
+            command.arg("ZADD").arg(outbox(prefix)).arg("XX").arg("CH").arg(due.seconds()).arg(parcel);
+        }
+        Step::CrossOut(parcel) => {
+            command.arg("ZREM").arg(outbox(prefix)).arg(parcel);
+        }
+        Step::TakeOver { now, until, most } => {
+            let (now, until) = (now.seconds(), until.seconds());
+            command.arg("EVAL").arg(TAKE_OVER).arg(1).arg(outbox(prefix)).arg(now).arg(until).arg(*most);
+        }
     }
     command
 }
@@ -39,6 +61,11 @@ pub(super) fn outcome(step: &Step, value: Value) -> Option<Outcome> {
     match (step, value) {
         (Step::Insert(..), Value::Okay) | (Step::Swap(..), Value::Int(1)) => Some(Outcome::Done(true)),
         (Step::Insert(..), Value::Nil) | (Step::Swap(..), Value::Int(0)) => Some(Outcome::Done(false)),
+        (Step::Post(..) | Step::Hold(..) | Step::CrossOut(_), Value::Int(count)) => Some(Outcome::Done(count > 0)),
+        (Step::TakeOver { .. }, Value::Array(parcels)) => {
+            let bytes = |parcel| if let Value::BulkString(bytes) = parcel { Some(bytes) } else { None };
+            parcels.into_iter().map(bytes).collect::<Option<_>>().map(Outcome::Parcels)
+        }
         (Step::Load(_) | Step::Exchange(..), Value::BulkString(bytes)) => Some(Outcome::Found(Some(bytes))),
         (Step::Load(_) | Step::Exchange(..), Value::Nil) => Some(Outcome::Found(None)),
         _ => None,
@@ -51,6 +78,10 @@ pub(super) fn probe(prefix: &str) -> [Cmd; 3] {
     write.arg(format!("{prefix}:probe")).arg("").arg("PX").arg(60_000);
     info.arg("server").arg("memory").arg("persistence").arg("replication");
     [write, time, info]
+}
+
+fn outbox(prefix: &str) -> String {
+    format!("{prefix}:outbox")
 }
 
 fn name(prefix: &str, Key { family, digest }: &Key) -> String {
