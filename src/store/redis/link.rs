@@ -13,10 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::store::backend::Unavailable;
-use crate::store::redis::place::Door;
-
-/// How long a connection may take to be made.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
+use crate::store::redis::place::{CONNECT, Door};
 
 /// How often a command that was not carried out, because the cluster moves keys or elects a primary, is sent again, and after how long.
 const MOVED: u32 = 4;

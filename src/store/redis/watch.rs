@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 use crate::clock::{Clock, Timestamp};
 use crate::store::backend::Trouble;
 use crate::store::redis::command::probe;
-use crate::store::redis::link::{CONNECT, Connection, Link};
-use crate::store::redis::place::{Door, Place};
+use crate::store::redis::link::{Connection, Link};
+use crate::store::redis::place::{CONNECT, Door, Place};
 use crate::store::redis::report::{Report, clock_trouble};
 
 /// How long between two looks, and how long one may take: trouble is known within the second.
