@@ -116,7 +116,7 @@ impl Memory {
 
     fn post(&self, parcel: Vec<u8>, due: Timestamp) -> Result<(), Unavailable> {
         let mut outbox = self.outbox();
-        if outbox.len() >= self.most {
+        if outbox.len() >= self.most * SHELVES {
             return Err(Unavailable("the outbox of the memory store is full"));
         }
         outbox.insert(parcel, due);
