@@ -2,7 +2,10 @@
 
 mod alone;
 mod crowd;
+mod faults;
 mod on_redis_servers;
+#[path = "../redis/proxy.rs"]
+mod proxy;
 #[path = "../redis/server.rs"]
 mod server;
 mod steps;
