@@ -37,7 +37,9 @@ impl RedisServer {
     /// Starts it on the same port, with the same files.
     pub(crate) fn start_again(&mut self) {
         assert!(self.child.is_none(), "it is running");
-        let mut command = Command::new("redis-server");
+        // A file that grows too large is an error of the write then, as a full disk is, and no signal that ends it.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec redis-server \"$@\"", "redis-server"]);
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--dir", self.folder.path().to_str().expect("UTF-8"), "--loglevel", "warning"]);
         command.args(["--logfile", self.path("redis.log").to_str().expect("UTF-8")]).args(&self.arguments);
@@ -70,6 +72,11 @@ impl RedisServer {
     /// `127.0.0.1:port`.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is running").id()
     }
 
     /// A file of it.

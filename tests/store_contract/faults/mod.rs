@@ -1,6 +1,8 @@
 //! What the backend does when Redis, or the line to it, is not as it should be. With the time of the machine, since Redis is held against it.
 
 mod line;
+mod restart;
+mod troubles;
 
 use std::sync::Arc;
 use std::time::Duration;
