@@ -1,5 +1,6 @@
 //! What the backend does when Redis, or the line to it, is not as it should be. With the time of the machine, since Redis is held against it.
 
+mod cluster;
 mod line;
 mod restart;
 mod troubles;
@@ -14,6 +15,7 @@ use countersign::store::redis::place::{Place, Topology};
 use tokio::time::{sleep, timeout};
 
 use crate::on_redis_servers::place;
+use crate::server::admin;
 use crate::steps::Shared;
 
 /// How long to wait for anything. Only a test that fails waits that long.
@@ -50,6 +52,16 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
 /// What is told, once anything is.
 pub(crate) async fn answered<T>(mut ask: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
     eventually("an answer", async || ask().await.ok()).await
+}
+
+/// Waits until what the Redis on `port` has taken has reached its replica. What has not is lost when it dies.
+pub(crate) async fn replicated(port: u16) {
+    eventually("the replica has it", async || {
+        let replicas: i64 =
+            redis::cmd("WAIT").arg(1).arg(100).query_async(&mut admin(port).await).await.expect("it runs");
+        (replicas == 1).then_some(())
+    })
+    .await;
 }
 
 /// Waits until nothing is wrong with `backend`. No step is asked of it.
