@@ -147,13 +147,17 @@ impl Looker {
 /// An error of Redis in words. They name addresses and certificates, never what was sent.
 fn trouble(error: &RedisError) -> Trouble {
     use redis::{ErrorKind, ServerErrorKind};
+    let said = error.to_string();
     match error.kind() {
-        ErrorKind::AuthenticationFailed => Trouble::Unfit("Redis refuses store.user or store.password".to_owned()),
+        // A cluster says so of each node, in an error of its own.
+        _ if ["AuthenticationFailed", "NOAUTH"].iter().any(|refused| said.contains(refused)) => {
+            Trouble::Unfit("Redis refuses store.user or store.password".to_owned())
+        }
         ErrorKind::Server(ServerErrorKind::NoPerm) => Trouble::Unfit(format!(
-            "the user of Redis may not do all that is needed; docs/redis.md has the ACL: {error}"
+            "the user of Redis may not do all that is needed; docs/redis.md has the ACL: {said}"
         )),
-        ErrorKind::InvalidClientConfig => Trouble::Unfit(format!("Redis cannot be called like that: {error}")),
-        _ => Trouble::Passing(format!("Redis cannot be used: {error}")),
+        ErrorKind::InvalidClientConfig => Trouble::Unfit(format!("Redis cannot be called like that: {said}")),
+        _ => Trouble::Passing(format!("Redis cannot be used: {said}")),
     }
 }
 

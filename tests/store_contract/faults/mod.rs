@@ -1,5 +1,6 @@
 //! What the backend does when Redis, or the line to it, is not as it should be. With the time of the machine, since Redis is held against it.
 
+mod acl;
 mod cluster;
 mod line;
 mod restart;
