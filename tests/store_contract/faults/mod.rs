@@ -2,8 +2,11 @@
 
 mod acl;
 mod cluster;
+mod keys;
 mod line;
 mod restart;
+mod sentinel;
+mod tls;
 mod troubles;
 
 use std::sync::Arc;
