@@ -24,7 +24,7 @@ pub(crate) enum Way {
     Hang,
     /// It resets every connection, those that come too.
     Refuse,
-    /// It carries everything up to the first request with these bytes in it; that one is lost, and the connection reset.
+    /// It carries everything up to the first request with these bytes in it; that one is lost, and its connection reset. From then on it is well.
     Lose(&'static str),
     /// It carries everything up to the first request with these bytes in it, that one, and so many bytes of what is answered from then on; then it resets
     /// the connection.
@@ -34,7 +34,7 @@ pub(crate) enum Way {
 /// A port that leads to that of a Redis.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
-    way: watch::Sender<Way>,
+    way: Arc<watch::Sender<Way>>,
     open: Arc<AtomicUsize>,
     task: AbortHandle,
 }
@@ -43,10 +43,10 @@ impl Proxy {
     /// A line that carries everything to `port`.
     pub(crate) async fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (way, seen) = watch::channel(Way::Pass);
+        let way = Arc::new(watch::Sender::new(Way::Pass));
         let open = Arc::new(AtomicUsize::new(0));
         let here = listener.local_addr().expect("bound").port();
-        let task = tokio::spawn(accept(listener, port, (seen, open.clone()))).abort_handle();
+        let task = tokio::spawn(accept(listener, port, (way.clone(), open.clone()))).abort_handle();
         Self { port: here, way, open, task }
     }
 
@@ -67,7 +67,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, (way, open): (watch::Receiver<Way>, Arc<AtomicUsize>)) {
+async fn accept(listener: TcpListener, port: u16, (way, open): (Arc<watch::Sender<Way>>, Arc<AtomicUsize>)) {
     let mut lines = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let (way, open) = (way.clone(), open.clone());
@@ -80,7 +80,7 @@ async fn accept(listener: TcpListener, port: u16, (way, open): (watch::Receiver<
     }
 }
 
-async fn carry(mut client: TcpStream, port: u16, mut way: watch::Receiver<Way>) {
+async fn carry(mut client: TcpStream, port: u16, way: Arc<watch::Sender<Way>>) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     client.set_nodelay(true).expect("it is open");
     server.set_nodelay(true).expect("it is open");
@@ -94,15 +94,18 @@ async fn carry(mut client: TcpStream, port: u16, mut way: watch::Receiver<Way>) 
     let mut answered = 0;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let requests = pump((from_client, to_server), way.clone(), |chunk, way| match way {
-        Way::Lose(mark) if meets(chunk, mark) => 0,
+    let requests = pump((from_client, to_server), way.subscribe(), |chunk, now| match now {
+        Way::Lose(mark) if meets(chunk, mark) => {
+            way.send_replace(Way::Pass);
+            0
+        }
         Way::Cut(mark, _) => {
             meets(chunk, mark);
             chunk.len()
         }
         _ => chunk.len(),
     });
-    let answers = pump((from_server, to_client), way.clone(), |chunk, way| match way {
+    let answers = pump((from_server, to_client), way.subscribe(), |chunk, now| match now {
         Way::Cut(_, most) if met.load(Ordering::SeqCst) => {
             let left = chunk.len().min(most - answered);
             answered += left;
@@ -110,12 +113,13 @@ async fn carry(mut client: TcpStream, port: u16, mut way: watch::Receiver<Way>) 
         }
         _ => chunk.len(),
     });
-    select! {
-        () = requests => {}
-        () = answers => {}
-        _ = way.wait_for(|way| *way == Way::Refuse) => {}
-    }
-    if !matches!(*way.borrow(), Way::Pass | Way::Slow(_)) {
+    let mut changes = way.subscribe();
+    let refused = select! {
+        () = requests => false,
+        () = answers => false,
+        refused = changes.wait_for(|way| *way == Way::Refuse) => refused.is_ok(),
+    };
+    if refused || met.load(Ordering::SeqCst) {
         client.set_zero_linger().ok();
     }
 }

@@ -44,7 +44,7 @@ fn acl() -> TempDir {
 
 fn arguments(acl: &TempDir) -> Vec<String> {
     let file = acl.path().join("redis.acl").to_str().expect("UTF-8").to_owned();
-    ["--appendonly", "yes", "--appendfsync", "always", "--aclfile"]
+    ["--appendonly", "yes", "--appendfsync", "everysec", "--aclfile"]
         .map(str::to_owned)
         .into_iter()
         .chain([file])

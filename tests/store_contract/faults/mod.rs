@@ -20,10 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::on_redis_servers::place;
 use crate::server::admin;
-use crate::steps::Shared;
-
-/// How long to wait for anything. Only a test that fails waits that long.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::steps::{PATIENCE, Shared};
 
 /// The backend over `place`, which works with an unfit Redis too.
 pub(crate) async fn at(place: Place) -> Shared {

@@ -10,7 +10,7 @@ use crate::on_redis_servers::place;
 use crate::server::{RedisServer, admin};
 use crate::steps::{found, insert, key, load, swap};
 
-const KEPT: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"];
+const KEPT: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"];
 
 /// A sentinel over the primary on `port`, which one sentinel may depose.
 fn sentinel(port: u16) -> RedisServer {

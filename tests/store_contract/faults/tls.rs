@@ -53,7 +53,7 @@ impl Authority {
         let file = |name: &str| files.path().join(name).to_str().expect("UTF-8").to_owned();
         let [ca, certificate, key] = [file("ca"), file("certificate"), file("key")];
         let arguments = ["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate, "--tls-key-file", &key];
-        let kept = ["--tls-auth-clients", "yes", "--appendonly", "yes", "--appendfsync", "always"];
+        let kept = ["--tls-auth-clients", "yes", "--appendonly", "yes", "--appendfsync", "everysec"];
         (RedisServer::over_tls(&[arguments, kept].concat()), files)
     }
 }

@@ -29,7 +29,7 @@ async fn set(admin: &mut MultiplexedConnection, (name, value): (&str, &str)) {
 #[tokio::test]
 async fn a_full_redis_takes_nothing_new_and_forgets_nothing() {
     let (backend, _server, mut admin) = running().await;
-    for n in 0..100 {
+    for n in 0..20 {
         assert_eq!(insert(&backend, &key(n), kept(b"kept")).await, Ok(true));
     }
     set(&mut admin, ("maxmemory", "100kb")).await;
@@ -38,7 +38,7 @@ async fn a_full_redis_takes_nothing_new_and_forgets_nothing() {
     assert_eq!(unavailable(insert(&backend, &key(200), kept(b"new")).await), "Redis is out of memory");
     assert_eq!(unavailable(swap(&backend, &key(1), b"kept", kept(b"new")).await), "Redis is out of memory");
     assert_eq!(unavailable(exchange(&backend, &key(1), b"new").await), "Redis is out of memory");
-    for n in 0..100 {
+    for n in 0..20 {
         assert_eq!(load(&backend, &key(n)).await, found(b"kept"));
     }
     assert_eq!(load(&backend, &key(200)).await, Ok(None));
@@ -80,7 +80,8 @@ async fn a_replica_is_not_used() {
 /// While Redis reads its file it says so, and is used as soon as it has read it.
 #[tokio::test]
 async fn a_redis_that_loads_is_waited_for() {
-    let mut server = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "200"]);
+    let mut server =
+        RedisServer::with(&["--appendonly", "yes", "--appendfsync", "everysec", "--key-load-delay", "200"]);
     let backend = on(server.port).await;
     let mut admin = server.admin().await;
     assert_eq!(insert(&backend, &key(1), kept(b"one")).await, Ok(true));
