@@ -15,6 +15,7 @@ const PATIENCE: u32 = 2_000;
 pub(crate) struct RedisServer {
     pub(crate) port: u16,
     pub(crate) folder: TempDir,
+    listen: &'static str,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -27,18 +28,42 @@ impl RedisServer {
 
     /// One with `arguments` of its own.
     pub(crate) fn with(arguments: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut server = Self { port: free_port(), folder, arguments, child: None };
+        Self::listening("--port", arguments)
+    }
+
+    /// One that speaks TLS alone.
+    pub(crate) fn over_tls(arguments: &[&str]) -> Self {
+        Self::listening("--tls-port", &[&["--port", "0"], arguments].concat())
+    }
+
+    /// A sentinel with this configuration.
+    pub(crate) fn sentinel(config: &str) -> Self {
+        let mut server = Self::resting("--port", &["--sentinel"]);
+        std::fs::write(server.path("redis.conf"), config).expect("it can be written");
         server.start_again();
         server
+    }
+
+    fn listening(listen: &'static str, arguments: &[&str]) -> Self {
+        let mut server = Self::resting(listen, arguments);
+        server.start_again();
+        server
+    }
+
+    fn resting(listen: &'static str, arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("redis.conf"), "save \"\"\n").expect("it can be written");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { port: free_port(), folder, listen, arguments, child: None }
     }
 
     /// Starts it on the same port, with the same files.
     pub(crate) fn start_again(&mut self) {
         assert!(self.child.is_none(), "it is running");
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        // A file that grows too large is an error of the write then, as a full disk is, and no signal that ends it.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec redis-server \"$@\"", "redis-server"]);
+        command.arg(self.path("redis.conf")).args([self.listen, &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--dir", self.folder.path().to_str().expect("UTF-8"), "--loglevel", "warning"]);
         command.args(["--logfile", self.path("redis.log").to_str().expect("UTF-8")]).args(&self.arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -70,6 +95,11 @@ impl RedisServer {
     /// `127.0.0.1:port`.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is running").id()
     }
 
     /// A file of it.

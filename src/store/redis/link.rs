@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -142,16 +142,33 @@ impl Connection {
 /// Sends `command` until it is carried out or refused for good; it is sent again only where Redis said that it was not carried out.
 async fn settled(mut connection: ClusterConnection, command: Cmd) -> Result<Value, RedisError> {
     let mut left = MOVED;
-    loop {
-        let answer = connection.req_packed_command(&command).await.and_then(Value::extract_error);
-        match answer {
-            Err(error) if left > 0 && Failed::of(&error) == Failed::NotServing => {
-                left -= 1;
-                sleep(MOVED_WAIT).await;
-            }
-            answer => return answer,
-        }
+    let mut answer = connection.req_packed_command(&command).await.and_then(Value::extract_error);
+    while let Err(error) = &answer
+        && left > 0
+        && Failed::of(error) == Failed::NotServing
+    {
+        left -= 1;
+        answer = if let Some(node) = asked(error) {
+            // The node takes it after an `ASKING` alone, so the two travel together.
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.cmd("ASKING").add_command(command.clone());
+            connection.route_pipeline(pipeline, 1, 1, node).await.and_then(|answers| {
+                let none = || RedisError::from((ErrorKind::UnexpectedReturnType, "no answer"));
+                answers.into_iter().next().ok_or_else(none)?.extract_error()
+            })
+        } else {
+            sleep(MOVED_WAIT).await;
+            connection.req_packed_command(&command).await.and_then(Value::extract_error)
+        };
     }
+    answer
+}
+
+/// The node to ask instead, while a slot is on its way there: all that is new in the slot is there already.
+fn asked(error: &RedisError) -> Option<SingleNodeRoutingInfo> {
+    let (address, _) = error.redirect_node().filter(|_| error.kind() == ErrorKind::Server(ServerErrorKind::Ask))?;
+    let (host, port) = address.rsplit_once(':')?;
+    Some(SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port: port.parse().ok()? })
 }
 
 /// The connection of the moment.

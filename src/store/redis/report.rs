@@ -46,13 +46,14 @@ impl<'a> Report<'a> {
                 "Redis is of version {version}; {}.{} is the oldest that will do",
                 OLDEST.0, OLDEST.1
             ))),
+            // Before what follows: while it loads, Redis says that it has no append-only file.
+            () if self.field("loading") == "1" => Some(Trouble::Passing("Redis is loading its data".to_owned())),
             () if policy != "noeviction" => Some(Trouble::Unfit(format!(
                 "the maxmemory-policy of Redis is {policy}, so it may forget spent ids; run: CONFIG SET maxmemory-policy noeviction"
             ))),
             () if self.field("aof_enabled") != "1" => Some(Trouble::Unfit(
                 "Redis forgets spent ids when it restarts; run: CONFIG SET appendonly yes, and CONFIG SET appendfsync always".to_owned(),
             )),
-            () if self.field("loading") == "1" => Some(Trouble::Passing("Redis is loading its data".to_owned())),
             () if self.field("aof_last_write_status") != "ok" => {
                 Some(Trouble::Passing("Redis could not write its append-only file; see its log and its disk".to_owned()))
             }
@@ -112,6 +113,7 @@ mod tests {
     #[test]
     fn a_redis_that_is_loading_or_full_or_cannot_write_will_be_fit_again() {
         assert!(passing(("loading:0", "loading:1")));
+        assert!(passing(("loading:0\r\naof_enabled:1", "loading:1\r\naof_enabled:0")));
         assert!(passing(("aof_last_write_status:ok", "aof_last_write_status:err")));
         assert!(passing(("used_memory:94", "used_memory:95")));
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{RedisError, Value, from_redis_value};
+use redis::{RedisError, from_redis_value};
+use tokio::join;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -17,7 +18,7 @@ use crate::store::redis::report::{Report, clock_trouble};
 
 /// How long between two looks, and how long one may take: trouble is known within the second.
 const EVERY: Duration = Duration::from_millis(250);
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(700);
 
 /// How long to wait before connecting again, at first and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -124,20 +125,21 @@ impl Looker {
         }
     }
 
-    /// Asks everything at once. That it has become a replica is an error of the connection: another one will lead to the primary.
+    /// Asks everything at once, in one round trip. That it has become a replica is an error of the connection: another one will lead to the primary.
     async fn ask(&self, connection: &mut Connection) -> Result<Option<Trouble>, RedisError> {
         let [write, time, info] = probe(&self.place.prefix);
-        let infos: Vec<String> =
-            connection.ask_all(info).await?.into_iter().map(from_redis_value).collect::<Result<_, _>>()?;
+        let [mut for_write, mut for_time] = [connection.clone(), connection.clone()];
+        let (infos, told, written) = join!(connection.ask_all(info), for_time.ask(&time), for_write.ask(&write));
+        let infos: Vec<String> = infos?.into_iter().map(from_redis_value).collect::<Result<_, _>>()?;
         let reports: Vec<Report<'_>> = infos.iter().map(|info| Report::read(info)).collect();
         if !reports.iter().all(Report::is_primary) {
             return Err(RedisError::from((redis::ErrorKind::Server(redis::ServerErrorKind::ReadOnly), "a replica")));
         }
-        let (seconds, _): (i64, i64) = from_redis_value(connection.ask(&time).await?)?;
+        let (seconds, _): (i64, i64) = from_redis_value(told?)?;
         if let Some(found) = reports.iter().find_map(Report::trouble) {
             return Ok(Some(found));
         }
-        let _: Value = connection.ask(&write).await?;
+        written?;
         Ok(clock_trouble(Timestamp::from_seconds(seconds), self.clock.now()))
     }
 }
@@ -145,13 +147,17 @@ impl Looker {
 /// An error of Redis in words. They name addresses and certificates, never what was sent.
 fn trouble(error: &RedisError) -> Trouble {
     use redis::{ErrorKind, ServerErrorKind};
+    let said = error.to_string();
     match error.kind() {
-        ErrorKind::AuthenticationFailed => Trouble::Unfit("Redis refuses store.user or store.password".to_owned()),
+        // A cluster says so of each node, in an error of its own.
+        _ if ["AuthenticationFailed", "NOAUTH"].iter().any(|refused| said.contains(refused)) => {
+            Trouble::Unfit("Redis refuses store.user or store.password".to_owned())
+        }
         ErrorKind::Server(ServerErrorKind::NoPerm) => Trouble::Unfit(format!(
-            "the user of Redis may not do all that is needed; docs/redis.md has the ACL: {error}"
+            "the user of Redis may not do all that is needed; docs/redis.md has the ACL: {said}"
         )),
-        ErrorKind::InvalidClientConfig => Trouble::Unfit(format!("Redis cannot be called like that: {error}")),
-        _ => Trouble::Passing(format!("Redis cannot be used: {error}")),
+        ErrorKind::InvalidClientConfig => Trouble::Unfit(format!("Redis cannot be called like that: {said}")),
+        _ => Trouble::Passing(format!("Redis cannot be used: {said}")),
     }
 }
 
