@@ -8,7 +8,9 @@ use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, cmd, from_redis_value,
+};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -52,7 +54,7 @@ impl Failed {
         })
     }
 
-    fn of(error: &RedisError) -> Self {
+    pub(super) fn of(error: &RedisError) -> Self {
         match error.kind() {
             ErrorKind::Server(
                 ServerErrorKind::BusyLoading
@@ -72,7 +74,7 @@ impl Failed {
     }
 
     /// Whether another connection may do better.
-    const fn is_of_the_connection(self) -> bool {
+    pub(super) const fn is_of_the_connection(self) -> bool {
         matches!(self, Self::Broken | Self::NotServing)
     }
 }
@@ -112,6 +114,19 @@ impl Connection {
                 let sent = commands.into_iter().map(|command| settled(connection.clone(), command));
                 join_all(sent).await.into_iter().collect()
             }
+        }
+    }
+
+    /// Whether it leads to one server alone.
+    pub(super) const fn is_of_one(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
+    /// What a cluster says of itself; nothing, where there is none.
+    pub(super) async fn ask_of_the_cluster(&mut self) -> Result<Option<String>, RedisError> {
+        match self {
+            Self::One(_) => Ok(None),
+            Self::Cluster(_) => Ok(Some(from_redis_value(self.ask(cmd("CLUSTER").arg("INFO")).await?)?)),
         }
     }
 

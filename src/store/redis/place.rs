@@ -15,6 +15,9 @@ use crate::secret::Secret;
 /// How long a connection may take to be made.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
 
+/// How long it may take to get one, where some of several addresses do not answer.
+pub(super) const CONNECT_ANY: Duration = Duration::from_secs(4);
+
 /// How long a trip may take. A client that waits longer than this is better told to come back.
 pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 

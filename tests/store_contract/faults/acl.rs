@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use countersign::clock::System;
+use countersign::clock::{Clock as _, System};
 use countersign::secret::{Digest, Secret};
-use countersign::store::backend::{Family, Key, NEVER, Record, Unavailable};
+use countersign::store::backend::{Family, Key, NEVER, Record, Step, Unavailable};
 use countersign::store::redis::Redis;
 use countersign::store::redis::place::{Credentials, Place, Topology};
 use redis::Value;
@@ -20,8 +20,8 @@ use crate::server::RedisServer;
 use crate::steps::{Shared, exchange, insert, key, load, swap};
 
 /// What a server alone needs, and what the nodes of a cluster are asked beside that.
-const ALONE: [&str; 5] = ["set", "get", "eval", "time", "info"];
-const OF_A_CLUSTER: [&str; 3] = ["ping", "asking", "cluster|slots"];
+const ALONE: [&str; 10] = ["set", "get", "eval", "zadd", "zrem", "zrangebyscore", "pttl", "pexpire", "time", "info"];
+const OF_A_CLUSTER: [&str; 4] = ["ping", "asking", "cluster|slots", "cluster|info"];
 
 /// What Redis lets everybody do.
 const OPEN: [&str; 4] = ["auth", "hello", "quit", "reset"];
@@ -88,6 +88,15 @@ async fn everything(backend: &Shared) -> Result<(), Unavailable> {
             assert_eq!(load(backend, &place).await?, Some(b"three".to_vec()));
         }
     }
+    let parcel = format!("parcel {turn}").into_bytes();
+    let (due, ends) = (System.now(), System.now().plus(60));
+    let outcomes = [
+        backend.run(vec![Step::Post(parcel.clone(), due, ends)]).await?,
+        backend.run(vec![Step::TakeOver { now: due, until: ends, most: 100 }]).await?,
+        backend.run(vec![Step::Hold(parcel.clone(), due)]).await?,
+        backend.run(vec![Step::CrossOut(parcel)]).await?,
+    ];
+    assert_eq!(outcomes.len(), 4);
     Ok(())
 }
 

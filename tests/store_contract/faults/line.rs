@@ -143,6 +143,7 @@ async fn a_line_that_hangs_holds_so_many_trips_and_no_more() {
         let told: Vec<_> = crowd(MOST + 100).await.into_iter().map(unavailable).collect();
         let over = told.iter().filter(|words| **words == "too many trips to Redis are under way").count();
         assert_eq!(over, 100);
+        trouble(&backend, passing).await;
         proxy.set(Way::Pass);
         well(&backend).await;
         assert!(crowd(MOST).await.into_iter().all(|told| told == Ok(None)), "every place is free again");
