@@ -7,6 +7,7 @@ mod check;
 mod check_clients;
 mod check_delivery;
 mod check_pairwise;
+mod check_store;
 mod check_wired;
 mod serve;
 
