@@ -1,6 +1,9 @@
 //! The binary as an operator meets it: what it prints, what it exits with, what it leaves behind.
 
 mod deployment;
+#[path = "../redis/server.rs"]
+mod server;
+mod serving;
 
 mod certs;
 mod check;
@@ -10,6 +13,7 @@ mod check_pairwise;
 mod check_store;
 mod check_wired;
 mod serve;
+mod serve_store;
 
 use deployment::{countersign, err, out};
 
