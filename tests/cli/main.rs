@@ -5,6 +5,7 @@ mod deployment;
 mod server;
 mod serving;
 
+mod balanced;
 mod certs;
 mod check;
 mod check_clients;

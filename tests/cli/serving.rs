@@ -1,6 +1,7 @@
 //! [`Serving`]: `countersign serve` in a process of its own, which ends with the test.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn};
@@ -24,8 +25,13 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it and waits until it says that it is ready. It has to log as JSON.
     pub(crate) fn start(deployment: &Deployment) -> Self {
+        Self::at(&deployment.config())
+    }
+
+    /// The same, from the configuration at `path`.
+    pub(crate) fn at(path: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        let command = command.args(["serve", "--config"]).arg(deployment.config()).stderr(Stdio::piped());
+        let command = command.args(["serve", "--config"]).arg(path).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let log = Arc::new(Mutex::new(String::new()));
