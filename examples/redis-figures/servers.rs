@@ -11,6 +11,7 @@ use countersign::cli::certs;
 use countersign::clock;
 use countersign::store::redis::Redis;
 use countersign::store::redis::place::{Place, Topology};
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -142,9 +143,11 @@ fn redis_server(port: u16, folder: &Path, fsync: Fsync) -> Told<Process> {
 
 async fn admin(port: u16) -> Told<MultiplexedConnection> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
+    // Forgetting a million requests takes its time.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let mut looks = 0;
     loop {
-        match client.get_multiplexed_async_connection().await {
+        match client.get_multiplexed_async_connection_with_config(&config).await {
             Err(_) if looks < 1_000 => {
                 looks += 1;
                 sleep(Duration::from_millis(10)).await;
