@@ -1,6 +1,8 @@
 //! `countersign check` on where everything is kept: memory, or Redis in one of three topologies.
 
-use crate::deployment::{Deployment, err, out};
+use std::fs;
+
+use crate::deployment::{Deployment, err, out, shipped};
 
 const STANDALONE: &str = r#"kind = "redis"
 topology = "standalone"
@@ -237,5 +239,36 @@ fn a_store_has_no_key_that_it_does_not_know() {
         let key = line.split(' ').next().expect("a key");
         deployment.again().edit("kind = \"memory\"", &format!("kind = \"memory\"\n{line}"));
         deployment.has_faults(&[(&format!("store.{key}"), "is not known here")]);
+    }
+}
+
+/// What stands in comments can be taken out of them.
+#[test]
+fn the_redis_that_ships_in_comments_is_fine_in_each_topology() {
+    let deployment = Deployment::new();
+    let text = fs::read_to_string(shipped("deploy/server.toml")).expect("it ships");
+    let section = text.split("# [store]\n").nth(1).and_then(|rest| rest.split("\n[log]").next()).expect("it is there");
+    let settings =
+        |line: &str| line.strip_prefix("# ").filter(|line| line.split(' ').nth(1) == Some("=")).map(str::to_owned);
+    let lines: Vec<String> = section.lines().filter_map(settings).collect();
+    assert_eq!(lines.len(), 12, "{lines:#?}");
+    for (topology, without) in
+        [("standalone", "primary sentinel_"), ("sentinel", "none"), ("cluster", "primary sentinel_")]
+    {
+        let kept = lines.iter().filter(|line| !without.split(' ').any(|start| line.starts_with(start)));
+        let all: String = kept.flat_map(|line| [line.as_str(), "\n"]).collect();
+        stored(&deployment, &all.replace("\"standalone\"", &format!("\"{topology}\"")));
+        for (from, to) in [
+            ("\"sentinel.password\"", "\"redis.password\""),
+            ("\"redis-ca.pem\"", "\"ca.pem\""),
+            ("\"redis.password\"", "\"../certs/dev/redis.password\""),
+            ("\"ca.pem\"", "\"../certs/dev/ca.pem\""),
+            ("\ncertificate = \"countersign.pem\"", "\ncertificate = \"../certs/dev/countersign.pem\""),
+            ("\nkey = \"countersign.key\"", "\nkey = \"../certs/dev/countersign.key\""),
+        ] {
+            let text = fs::read_to_string(deployment.config()).expect("there");
+            fs::write(deployment.config(), text.replace(from, to)).expect("written");
+        }
+        is_fine(in_production(&deployment));
     }
 }
