@@ -1,6 +1,6 @@
 //! `countersign serve` on Redis: on one that is away, and on one that may forget.
 
-use crate::deployment::{Deployment, countersign, err};
+use crate::deployment::Deployment;
 use crate::server::RedisServer;
 use crate::serving::{Serving, sooner_or_later};
 
@@ -32,6 +32,15 @@ fn ready(deployment: &Deployment, serving: &Serving) -> (bool, String) {
     let (status, body) = deployment.heard(serving.internal, "/readyz").expect("an answer");
     assert_eq!((status, &body["ready"]), (if status == 200 { 200 } else { 503 }, &(status == 200).into()));
     (status == 200, body["because"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The last thing that `serve` says before it exits with 1.
+#[track_caller]
+fn refused(deployment: &Deployment) -> String {
+    let (status, said) = Serving::refuses(&deployment.config());
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(!said.contains(PASSWORD), "the password is out");
+    said.lines().last().unwrap_or_default().to_owned()
 }
 
 #[track_caller]
@@ -82,10 +91,7 @@ fn a_redis_that_may_forget_is_for_development_alone() {
         let redis = redis(arguments);
         let deployment = on(&redis);
         deployment.edit("mode = \"development\"", "mode = \"production\"");
-        let served = countersign(&["serve", "--config", deployment.config().to_str().expect("UTF-8")]);
-        assert_eq!(served.status.code(), Some(1), "{}", err(&served));
-        assert_eq!(err(&served).lines().last(), Some(format!("countersign serve: store: {says}").as_str()));
-        assert!(!err(&served).contains(PASSWORD), "the password is out");
+        assert_eq!(refused(&deployment), format!("countersign serve: store: {says}"));
         deployment.edit("mode = \"production\"", "mode = \"development\"");
         let serving = Serving::start(&deployment);
         assert_eq!(ready(&deployment, &serving), (false, format!("store: {says}")));
@@ -104,11 +110,7 @@ fn a_redis_that_knows_another_password_is_named_and_the_password_is_not() {
     let redis = RedisServer::start();
     let deployment = on(&redis);
     deployment.edit("mode = \"development\"", "mode = \"production\"");
-    let served = countersign(&["serve", "--config", deployment.config().to_str().expect("UTF-8")]);
-    assert_eq!(served.status.code(), Some(1), "{}", err(&served));
-    let last = err(&served).lines().last().map(str::to_owned);
-    assert_eq!(last.as_deref(), Some("countersign serve: store: Redis refuses store.user or store.password"));
-    assert!(!err(&served).contains(PASSWORD), "the password is out");
+    assert_eq!(refused(&deployment), "countersign serve: store: Redis refuses store.user or store.password");
 }
 
 /// As an administrator would.

@@ -1,6 +1,6 @@
 //! [`Serving`]: `countersign serve` in a process of its own, which ends with the test.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -30,9 +30,7 @@ impl Serving {
 
     /// The same, from the configuration at `path`.
     pub(crate) fn at(path: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        let command = command.args(["serve", "--config"]).arg(path).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
+        let mut child = serve(path);
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let (port, internal) = loop {
@@ -47,6 +45,18 @@ impl Serving {
         let rest = log.clone();
         spawn(move || lines.map_while(Result::ok).for_each(|line| note(&rest, &line)));
         Self { child, port, internal, log }
+    }
+
+    /// Starts one that ends by itself, and says how, and what it said.
+    pub(crate) fn refuses(path: &Path) -> (ExitStatus, String) {
+        let mut child = serve(path);
+        let mut said = child.stderr.take().expect("piped");
+        let log = Arc::default();
+        let mut ending = Self { child, port: 0, internal: 0, log };
+        let status = sooner_or_later("it ends by itself", || ending.child.try_wait().expect("a child"));
+        let mut text = String::new();
+        said.read_to_string(&mut text).expect("UTF-8");
+        (status, text)
     }
 
     /// What it has said so far.
@@ -67,6 +77,11 @@ impl Drop for Serving {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+fn serve(path: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(["serve", "--config"]).arg(path).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
 fn note(log: &Mutex<String>, line: &str) {
