@@ -45,8 +45,8 @@ fn more_decisions_than_there_are_requests_are_refused() {
     assert_eq!(measured.status.code(), Some(1), "{}", text(&measured.stdout));
     assert!(
         text(&measured.stderr).contains("redis-figures: --pending has to be more than 30"),
-        "{:?}",
-        measured.stderr
+        "{}",
+        text(&measured.stderr)
     );
 }
 

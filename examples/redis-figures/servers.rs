@@ -78,9 +78,21 @@ impl Stage {
     pub(crate) async fn described(&self) -> Told<String> {
         let cores = std::thread::available_parallelism()?;
         let (version, memory) = (self.info("redis_version").await?, self.info("mem_allocator").await?);
-        let fsync: (String, String) =
+        let fsync = self.appendfsync().await?;
+        Ok(format!("Redis {version} with {memory}, appendfsync {fsync}; everything on {cores} processors"))
+    }
+
+    /// When Redis has its append-only file written to the disk.
+    pub(crate) async fn appendfsync(&self) -> Told<String> {
+        let (_, fsync): (String, String) =
             redis::cmd("CONFIG").arg("GET").arg("appendfsync").query_async(&mut self.admin.clone()).await?;
-        Ok(format!("Redis {version} with {memory}, appendfsync {}; everything on {cores} processors", fsync.1))
+        Ok(fsync)
+    }
+
+    /// Has it written at another time.
+    pub(crate) async fn set_appendfsync(&self, fsync: &str) -> Told<()> {
+        let mut set = redis::cmd("CONFIG");
+        Ok(set.arg("SET").arg("appendfsync").arg(fsync).exec_async(&mut self.admin.clone()).await?)
     }
 
     /// The bytes Redis uses.
