@@ -17,7 +17,7 @@ pub(crate) struct RedisServer {
     pub(crate) folder: TempDir,
     listen: &'static str,
     arguments: Vec<String>,
-    child: Option<Child>,
+    pub(crate) child: Option<Child>,
 }
 
 impl RedisServer {
@@ -31,26 +31,15 @@ impl RedisServer {
         Self::listening("--port", arguments)
     }
 
-    /// One that speaks TLS alone.
-    pub(crate) fn over_tls(arguments: &[&str]) -> Self {
-        Self::listening("--tls-port", &[&["--port", "0"], arguments].concat())
-    }
-
-    /// A sentinel with this configuration.
-    pub(crate) fn sentinel(config: &str) -> Self {
-        let mut server = Self::resting("--port", &["--sentinel"]);
-        std::fs::write(server.path("redis.conf"), config).expect("it can be written");
-        server.start_again();
-        server
-    }
-
-    fn listening(listen: &'static str, arguments: &[&str]) -> Self {
+    /// One that listens at its port as `listen` says.
+    pub(crate) fn listening(listen: &'static str, arguments: &[&str]) -> Self {
         let mut server = Self::resting(listen, arguments);
         server.start_again();
         server
     }
 
-    fn resting(listen: &'static str, arguments: &[&str]) -> Self {
+    /// The same, not started yet.
+    pub(crate) fn resting(listen: &'static str, arguments: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         std::fs::write(folder.path().join("redis.conf"), "save \"\"\n").expect("it can be written");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -95,11 +84,6 @@ impl RedisServer {
     /// `127.0.0.1:port`.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
-    }
-
-    /// The number of its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().expect("it is running").id()
     }
 
     /// A file of it.

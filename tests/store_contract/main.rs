@@ -5,6 +5,8 @@ mod alone;
 mod cluster;
 mod crowd;
 mod faults;
+#[path = "../redis/kinds.rs"]
+mod kinds;
 mod on_redis_servers;
 #[path = "../redis/proxy.rs"]
 mod proxy;
