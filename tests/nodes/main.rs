@@ -27,4 +27,6 @@ mod node;
 mod overheard;
 mod seen;
 
+mod across;
 mod counted;
+mod pings;
