@@ -38,7 +38,7 @@ pub(crate) struct Bank {
     pub(crate) clock: Arc<Manual>,
     /// Who the bank knows, and what it was asked to show.
     pub(crate) phone: Arc<Scripted>,
-    /// The issuer.
+    /// The issuer, which other servers may be too.
     pub(crate) issuer: String,
     /// Where the world comes in.
     pub(crate) public: SocketAddr,
@@ -90,10 +90,16 @@ impl Bank {
         phone.knows("bob", Identified::Refused {});
         config.authenticator = phone.clone();
         config.limits = limits;
+        let issuer = config.profile.issuer().issuer.clone();
         let server = make(&config, clock.clone());
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(async move { serve::both(&server, (public, internal), (&config, stopped)).await });
         Self { clock, phone, issuer, public: public_at, internal: internal_at, stop, served }
+    }
+
+    /// Where `path` is at this server.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.public.port())
     }
 
     /// Tells the server to stop, as SIGTERM does.

@@ -176,7 +176,7 @@ impl<'a> Tpp<'a> {
 
     fn unsent(&self, path: &str, call: &Call) -> RequestBuilder {
         let http = if call.bare { &self.bare } else { &self.http };
-        let request = http.post(format!("{}{path}", self.bank.issuer));
+        let request = http.post(self.bank.url(path));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(call.body());
         (call.edit)(request)
     }
@@ -248,7 +248,7 @@ impl<'a> Tpp<'a> {
 
     /// Asks who the user is, over this client's connection.
     pub(crate) async fn userinfo(&self, token: &str) -> Heard {
-        Heard::of(self.http.get(format!("{}/userinfo", self.bank.issuer)).bearer_auth(token)).await
+        Heard::of(self.http.get(self.bank.url("/userinfo")).bearer_auth(token)).await
     }
 
     /// Asks about a token.

@@ -131,7 +131,7 @@ pub(crate) fn metadata() -> Value {
 
 /// Registers `metadata`, with `bearer` as the token, if any.
 pub(crate) async fn register(bank: &Bank, metadata: &Value, bearer: Option<&str>) -> Heard {
-    let request = client(None).post(format!("{}/register", bank.issuer)).header("content-type", "application/json");
+    let request = client(None).post(bank.url("/register")).header("content-type", "application/json");
     let request = bearer.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
     Heard::of(request.body(metadata.to_string())).await
 }

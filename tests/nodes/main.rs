@@ -1,0 +1,32 @@
+//! Several servers of one issuer on one Redis: what one of them did, all know, and nothing is lost or given twice when one ends, or Redis does.
+
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/bank.rs"]
+mod bank;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/heard.rs"]
+mod heard;
+#[expect(dead_code, reason = "the store's contract uses the rest")]
+#[path = "../redis/server.rs"]
+mod server;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/teller.rs"]
+mod teller;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/token.rs"]
+mod token;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/tpp.rs"]
+mod tpp;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/wired.rs"]
+mod wired;
+
+mod commands;
+mod node;
+mod overheard;
+mod seen;
+
+mod across;
+mod counted;
+mod pings;
