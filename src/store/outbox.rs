@@ -19,6 +19,9 @@ use crate::store::{Store, VERSION};
 /// How long, in seconds, a server that took a parcel has it to itself: longer than one call takes.
 pub(super) const LEASE: u32 = 30;
 
+/// After how many seconds a parcel that a server cannot open is there to be taken again.
+const SOON: u32 = 5;
+
 /// How many parcels are taken over at once.
 const MOST: u32 = 100;
 
@@ -90,10 +93,13 @@ impl Outbox for Store {
         for parcel in self.go(trip).await.map_err(|refusal| failed(&refusal))?.parcels(taken) {
             if until(&parcel).is_none_or(|until| until <= now) {
                 self.cross_out(&parcel).await?;
-            } else if let Some(notice) = self.unpack(parcel) {
+            } else if let Some(notice) = self.unpack(parcel.clone()) {
                 notices.push(notice);
             } else {
-                // Whoever has the key, or knows the version, may come yet.
+                // Whoever has the key, or knows the version, may come yet, and is not kept waiting.
+                let mut trip = Trip::plain();
+                trip.hold(&parcel, now.plus(SOON));
+                self.tidy(trip).await;
                 tracing::warn!(
                     "a notification is under another store.sealing_key, or by another version, and left to another server"
                 );

@@ -247,7 +247,8 @@ fn a_store_has_no_key_that_it_does_not_know() {
 fn the_redis_that_ships_in_comments_is_fine_in_each_topology() {
     let deployment = Deployment::new();
     let text = fs::read_to_string(shipped("deploy/server.toml")).expect("it ships");
-    let section = text.split("# [store]\n").nth(1).and_then(|rest| rest.split("\n# [audit]").next()).expect("it is there");
+    let section =
+        text.split("# [store]\n").nth(1).and_then(|rest| rest.split("\n# [audit]").next()).expect("it is there");
     let settings =
         |line: &str| line.strip_prefix("# ").filter(|line| line.split(' ').nth(1) == Some("=")).map(str::to_owned);
     let lines: Vec<String> = section.lines().filter_map(settings).collect();
