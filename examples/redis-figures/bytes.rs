@@ -71,10 +71,12 @@ pub(crate) async fn put(stage: &Stage, steps: impl Iterator<Item = Step>) -> Tol
         let trip: Vec<Step> = steps.by_ref().take(STEPS).collect();
         let mut tries = 0;
         // A disk that has so much to write may take longer than a trip has; what it had carried out by then lies where it should.
-        while let Err(late) = stage.backend.run(trip.clone()).await {
-            tries += 1;
-            if tries > 20 {
-                return Err(late.into());
+        loop {
+            match stage.backend.run(trip.clone()).await {
+                Ok(outcomes) if tries > 0 || outcomes.iter().all(|outcome| *outcome == Outcome::Done(true)) => break,
+                Ok(_) => return Err("something lay where a copy was to go".into()),
+                Err(late) if tries == 20 => return Err(late.into()),
+                Err(_) => tries += 1,
             }
             sleep(Duration::from_millis(500)).await;
         }
