@@ -10,7 +10,6 @@ use tokio::time::sleep;
 
 use crate::bank::{Bank, certificates, pkcs8, pki};
 use crate::node::Nodes;
-use crate::overheard::Overheard;
 use crate::seen::Seen;
 use crate::teller::{Says, Teller, response};
 use crate::wired::{switched_on, till10};
@@ -65,14 +64,19 @@ impl Drop for Mortal {
 
 /// Waits until nothing is in the outbox.
 async fn is_settled(nodes: &Nodes) {
+    holds(nodes, 0).await;
+}
+
+/// Waits until so many parcels are in the outbox.
+async fn holds(nodes: &Nodes, parcels: u32) {
     let mut admin = nodes.redis.admin().await;
     for _ in 0..PATIENCE {
-        if redis::cmd("ZCARD").arg("cs:outbox").query_async::<u32>(&mut admin).await.expect("it runs") == 0 {
+        if redis::cmd("ZCARD").arg("cs:outbox").query_async::<u32>(&mut admin).await.expect("it runs") == parcels {
             return;
         }
         sleep(Duration::from_millis(10)).await;
     }
-    panic!("something stays in the outbox");
+    panic!("the outbox never holds {parcels}");
 }
 
 /// One server takes a decision and ends before the client has answered it; another delivers. A client that hangs is content at the second call, and
@@ -174,7 +178,6 @@ async fn nobody_learns_anything_from_the_outbox() {
 
 #[tokio::test]
 async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_goes() {
-    let (heard, _listening) = Overheard::listen();
     let nodes = Arc::new(Nodes::new());
     let teller = endpoint(Says::Nothing).await;
     let (mortal, one) = Mortal::serving(&nodes, None, &teller.url).await;
@@ -191,25 +194,25 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     teller.call().await;
     mortal.end();
     let runtime = Runtime::new().expect("a runtime");
-    let (theirs, edit) = (nodes.clone(), other("initial.tokens"));
-    let opening = runtime.spawn(async move { theirs.node_on(theirs.backend().await, edit).await });
+    let seen = Seen::on(nodes.backend().await);
+    let (theirs, behind, edit) = (nodes.clone(), seen.clone(), other("initial.tokens"));
+    let opening = runtime.spawn(async move { theirs.node_on(behind, edit).await });
     let (mortal, bank) = (Mortal(Some(runtime)), opening.await.expect("it does not panic"));
     nodes.clock.advance(LEASE_IS_OVER);
-    let warned = |text: &str| heard.warnings().iter().filter(|warning| warning.contains(text)).count();
-    while warned("another store.sealing_key") == 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    seen.looked_twice().await;
     assert_eq!(teller.knocks(), 1, "who cannot read it cannot send it");
     teller.then(response("204 No Content", "", ""));
     let next = asked(&bank).await;
     assert_eq!(bank.approve(&next).await.status, 204);
     assert!(teller.call().await.text.contains(&next), "it goes on with its own");
 
-    let _ours = nodes.node(&teller.url).await;
+    holds(&nodes, 1).await;
+    mortal.end();
+    let ours = nodes.node(&teller.url).await;
     let mut admin = nodes.redis.admin().await;
     redis::cmd("ZADD").arg("cs:outbox").arg(0).arg("no parcel").exec_async(&mut admin).await.expect("it runs");
     nodes.clock.advance(LEASE_IS_OVER);
     assert!(teller.call().await.text.contains(&auth_req_id));
     is_settled(&nodes).await;
-    till10(&bank).poll(&auth_req_id).await.ok();
+    till10(&ours).poll(&auth_req_id).await.ok();
 }
