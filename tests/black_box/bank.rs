@@ -271,7 +271,7 @@ fn more(folder: &Path) {
 }
 
 /// The example that ships, on this test's ports and files, with the second till and the second API.
-fn configuration(issuer: &str) -> String {
+pub(crate) fn configuration(issuer: &str) -> String {
     let shipped =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/server.toml")).expect("it ships");
     let here =

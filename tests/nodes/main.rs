@@ -24,9 +24,13 @@ mod wired;
 
 mod commands;
 mod node;
+mod oracle;
 mod overheard;
+mod process;
 mod seen;
+mod till;
 
 mod across;
 mod counted;
+mod one_winner;
 mod pings;

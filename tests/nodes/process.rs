@@ -1,0 +1,124 @@
+//! [`Process`]: a `countersign serve` of its own, in production mode, beside others on one Redis; and the [`Webhook`] of the bank that they ask.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use axum::routing::post;
+use axum::{Json, Router};
+use countersign::clock::System;
+use countersign::http::serve::{Limits, Listener, run};
+use countersign::http::tls::{Certificates, Gaze, config, p256, rsa};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::bank::{certificates, configuration, pkcs8};
+use crate::node::on_redis;
+use crate::server::RedisServer;
+
+/// Whom everybody is asked for.
+pub(crate) const ALICE: &str = "alice-248289761001";
+
+/// What all processes call themselves.
+pub(crate) const ISSUER: &str = "https://as.example";
+
+const PASSWORD: &str = "the-password-of-all-servers";
+
+/// A Redis that has a user for them and forgets nothing.
+pub(crate) fn redis(extra: &[&str]) -> RedisServer {
+    let password = format!(">{PASSWORD}");
+    let user = ["--user", "countersign", "on", &password, "~cs:*", "+@all"];
+    RedisServer::with(&[&["--appendonly", "yes", "--appendfsync", "always"], &user[..], extra].concat())
+}
+
+/// A bank that knows everybody as alice and takes charge of every prompt.
+pub(crate) struct Webhook {
+    url: String,
+    _open: watch::Sender<bool>,
+}
+
+impl Webhook {
+    /// On a port of its own.
+    pub(crate) async fn open() -> Self {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("https://localhost:{}", tcp.local_addr().expect("bound").port());
+        let p256 = p256((certificates("bank"), pkcs8("bank.key").into())).expect("they fit");
+        let rsa = rsa((certificates("server-rsa"), pkcs8("server-rsa.key").into())).expect("they fit");
+        let tls = config(Certificates { p256, rsa }).expect("they fit");
+        let known = || async { Json(json!({"status": "known", "sub": ALICE})) };
+        let router =
+            Router::new().route("/identify", post(known)).route("/prompt", post(|| async { StatusCode::ACCEPTED }));
+        let gaze = Gaze { authorities: None, clock: Arc::new(System) };
+        let limits = Limits { connections_per_address: 4_096, ..Limits::default() };
+        let (open, stopped) = watch::channel(false);
+        tokio::spawn(run(Listener { tcp, tls, gaze, router, limits }, stopped));
+        Self { url, _open: open }
+    }
+}
+
+/// A server in a process of its own, which ends with the test.
+pub(crate) struct Process {
+    child: Child,
+    folder: TempDir,
+    /// Where the world comes in.
+    pub(crate) public: u16,
+    /// Where the bank comes in.
+    pub(crate) internal: u16,
+}
+
+impl Process {
+    /// Starts one on the Redis behind `port` and waits until it is ready.
+    pub(crate) fn start(port: u16, webhook: &Webhook) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("server.toml");
+        let password = folder.path().join("password");
+        fs::write(&password, PASSWORD).expect("written");
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).expect("its own");
+        let text = on_redis(&configuration(ISSUER), port)
+            .replace("prefix = \"cs\"", "prefix = \"cs\"\nuser = \"countersign\"\npassword = \"password\"")
+            .replace("mode = \"development\"", "mode = \"production\"")
+            .replace("\nlisten = \"127.0.0.1:9443\"", "\nlisten = \"127.0.0.1:0\"")
+            .replace("\ninternal_listen = \"127.0.0.1:9444\"", "\ninternal_listen = \"127.0.0.1:0\"")
+            .replace("https://localhost:9445", &webhook.url)
+            .replace("format = \"pretty\"", "format = \"json\"");
+        fs::write(&path, text + "\n[audit]\nfile = \"audit.jsonl\"\n").expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let mut child =
+            command.args(["serve", "--config"]).arg(&path).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let mut said = String::new();
+        let ready: Value = loop {
+            let Some(line) = log.next() else { panic!("it did not start: {said}") };
+            let line = line.expect("readable");
+            said = said + &line + "\n";
+            let event = serde_json::from_str::<Value>(&line).unwrap_or_default();
+            if event["message"] == "ready" {
+                break event;
+            }
+        };
+        // Somebody has to read what it says, or it stops to wait for that.
+        thread::spawn(move || log.for_each(drop));
+        let port =
+            |name: &str| ready[name].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok()).expect("a port");
+        Self { child, public: port("listen"), internal: port("internal_listen"), folder }
+    }
+
+    /// What it recorded.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.folder.path().join("audit.jsonl")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
