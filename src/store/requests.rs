@@ -13,7 +13,7 @@ use crate::store::backend::{Family, Key, Step};
 use crate::store::outbox::LEASE;
 use crate::store::standing::{self, Word};
 use crate::store::trip::Trip;
-use crate::store::{REMEMBERED, Store, TRIES, contended, taken, write};
+use crate::store::{REMEMBERED, Store, taken, write};
 
 /// A request that was accepted.
 pub struct Opened {
@@ -25,12 +25,19 @@ pub struct Opened {
     pub interval: u32,
 }
 
-/// A request that was just decided.
-pub struct Decided {
-    /// Whose it was.
-    pub client_id: String,
-    /// What its client is to be told, if it wants to be told.
-    pub notice: Option<Notice>,
+/// A decision that can be taken, for as long as nobody takes another.
+pub struct Decidable {
+    decided: Grant,
+    key: Key,
+    seen: Vec<u8>,
+    notice: Option<Notice>,
+}
+
+impl Decidable {
+    /// Whose request it is.
+    pub fn client_id(&self) -> &str {
+        &self.decided.client_id
+    }
 }
 
 /// An approval that may be redeemed once.
@@ -87,59 +94,70 @@ impl Store {
     /// # Errors
     /// As for [`decide`](Self::decide).
     pub async fn withdraw(&self, opened: &Opened, now: Timestamp) -> Result<(), Rejection> {
-        self.settle((&opened.auth_req_id, false), &Verdict::Deny, now).await.map(drop)
+        let decidable = self.judge((&opened.auth_req_id, false), &Verdict::Deny, now).await?;
+        self.decide(decidable, now).await.map(drop)
     }
 
-    /// Takes the person's decision. Of several at once, exactly one wins.
+    /// Whether the person's decision can be taken. Until it [is](Self::decide), nobody finds it; so it can be recorded first.
     ///
     /// # Errors
     /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::InvalidRequest`] without an acr that was asked for, [`Reason::AccessForbidden`]
     /// for another user's yes and for one who is locked, [`Reason::TemporarilyUnavailable`].
-    pub async fn decide(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<Decided, Rejection> {
-        self.settle((decision.auth_req_id(), true), decision.verdict(), now).await
+    pub async fn decidable(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<Decidable, Rejection> {
+        self.judge((decision.auth_req_id(), true), decision.verdict(), now).await
     }
 
-    /// The client is told only where it knows of the request. That it is owed a notice is noted on the same trip.
-    async fn settle(
+    /// The client is told only where it knows of the request.
+    async fn judge(
         &self,
         (auth_req_id, known): (&Secret, bool),
         verdict: &Verdict,
         now: Timestamp,
-    ) -> Result<Decided, Rejection> {
-        for _ in 0..TRIES {
-            let mut trip = Trip::plain();
-            let grant = trip.load::<Grant>(key(auth_req_id));
-            let word = match verdict {
-                Verdict::Approve(approval) => Some(trip.load(standing::key(&approval.sub))),
-                Verdict::Deny => None,
-            };
-            let mut back = self.go(trip).await?;
-            let unknown = || Rejection::new(Reason::UnknownDecision, "CIBA-8-3", "no such request");
-            let (grant, seen) = back.found(grant)?.ok_or_else(unknown)?;
-            let (asked_at, expires_at, sealed) = (grant.asked.at, grant.expires_at, grant.asked.notify.clone());
-            let decided = grant.decide(verdict, now).map_err(undecidable)?;
-            if let Some(word) = word
-                && !Word::lets(back.found(word)?, asked_at)
-            {
-                return Err(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked, or was"));
-            }
-            let token = sealed.filter(|_| known).and_then(|sealed| sealed.open(auth_req_id));
-            let notice = token.map(|token| self.pack((&decided.client_id, expires_at), token, auth_req_id));
-            let mut trip = Trip::plain();
-            let swapped = trip.swap(key(auth_req_id), seen, &decided, expires_at.plus(REMEMBERED));
-            if let Some(Notice { parcel, .. }) = &notice {
-                trip.outbox(Step::Post(parcel.0.clone(), now.plus(LEASE), expires_at.plus(REMEMBERED)));
-            }
-            if self.go(trip).await?.done(swapped) {
-                return Ok(Decided { client_id: decided.client_id, notice });
-            }
-            if let Some(Notice { parcel, .. }) = &notice {
-                let mut trip = Trip::plain();
-                trip.outbox(Step::CrossOut(parcel.0.clone()));
-                self.go(trip).await?;
-            }
+    ) -> Result<Decidable, Rejection> {
+        let key = key(auth_req_id);
+        let mut trip = Trip::plain();
+        let grant = trip.load::<Grant>(key);
+        let word = match verdict {
+            Verdict::Approve(approval) => Some(trip.load(standing::key(&approval.sub))),
+            Verdict::Deny => None,
+        };
+        let mut back = self.go(trip).await?;
+        let unknown = || Rejection::new(Reason::UnknownDecision, "CIBA-8-3", "no such request");
+        let (grant, seen) = back.found(grant)?.ok_or_else(unknown)?;
+        let (asked_at, expires_at, sealed) = (grant.asked.at, grant.expires_at, grant.asked.notify.clone());
+        let decided = grant.decide(verdict, now).map_err(undecidable)?;
+        if let Some(word) = word
+            && !Word::lets(back.found(word)?, asked_at)
+        {
+            return Err(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked, or was"));
         }
-        Err(contended())
+        let token = sealed.filter(|_| known).and_then(|sealed| sealed.open(auth_req_id));
+        let notice = token.map(|token| self.pack((&decided.client_id, expires_at), token, auth_req_id));
+        Ok(Decidable { decided, key, seen, notice })
+    }
+
+    /// Takes the decision; of several at once, exactly one wins. What the client is to be told, if it wants to be told, is noted on the same trip.
+    ///
+    /// # Errors
+    /// [`Reason::AlreadySettled`] for all others, [`Reason::TemporarilyUnavailable`].
+    pub async fn decide(&self, decidable: Decidable, now: Timestamp) -> Result<Option<Notice>, Rejection> {
+        let Decidable { decided, key, seen, notice } = decidable;
+        let sweep_at = decided.expires_at.plus(REMEMBERED);
+        let mut trip = Trip::plain();
+        let swapped = trip.swap(key, seen, &decided, sweep_at);
+        if let Some(Notice { parcel, .. }) = &notice {
+            trip.outbox(Step::Post(parcel.0.clone(), now.plus(LEASE), sweep_at));
+        }
+        if self.go(trip).await?.done(swapped) {
+            return Ok(notice);
+        }
+        if let Some(Notice { parcel, .. }) = &notice {
+            let mut trip = Trip::plain();
+            trip.outbox(Step::CrossOut(parcel.0.clone()));
+            self.go(trip).await?;
+        }
+        // What is undecided changes by being decided and by nothing else.
+        Err(undecidable(Undecidable::Settled))
     }
 
     /// What a poll finds: an approval, or the refusal CIBA §11 has for everything else. Unknown and another client's look the same.

@@ -34,3 +34,4 @@ mod across;
 mod counted;
 mod one_winner;
 mod pings;
+mod recorded;

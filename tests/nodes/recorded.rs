@@ -1,0 +1,156 @@
+//! What happened is recorded before anybody is told: no answer without its line, and where no line can be written, nothing is given, decided or begun.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign::audit::Audit;
+use countersign::secret::{Entropy, Seeded};
+use countersign::wire::bank::Identified;
+use serde_json::{Value, json};
+
+use crate::bank::Bank;
+use crate::node::{NOWHERE, Nodes};
+use crate::oracle::digest;
+use crate::wired::{is_live, switched_on, till9};
+
+/// Chance that remembers what it was asked for: every id and token there is.
+#[derive(Default)]
+struct Drawn(Seeded, Mutex<Vec<String>>);
+
+impl Entropy for Drawn {
+    fn fill(&self, buffer: &mut [u8]) {
+        self.0.fill(buffer);
+        if buffer.len() == 32 {
+            self.1.lock().unwrap_or_else(PoisonError::into_inner).push(URL_SAFE_NO_PAD.encode(buffer));
+        }
+    }
+}
+
+impl Drawn {
+    /// What was drawn since the last time this was asked.
+    fn since(&self) -> Vec<String> {
+        std::mem::take(&mut *self.1.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A server that records in the file at `path`.
+async fn recording(nodes: &Nodes, path: &Path) -> Bank {
+    let audit = Audit::to(path).expect("a thread");
+    nodes.node_with((nodes.backend().await, audit), |shipped| switched_on(shipped, NOWHERE)).await
+}
+
+/// The last line of the file at `path`.
+fn last(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("it is there");
+    serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
+}
+
+#[tokio::test]
+async fn each_event_is_in_the_file_before_its_answer_and_no_secret_is() {
+    let nodes = Nodes::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.jsonl");
+    let bank = recording(&nodes, &path).await;
+    bank.phone.knows("canary-hint", Identified::Known { sub: "canary-sub".into() });
+    let till = till9(&bank);
+    let at = bank.now();
+    let ask = async || {
+        let asked = till.backchannel(|r| r.with("login_hint", "canary-hint").with("binding_message", "canary-text"));
+        let auth_req_id = asked.await.text("auth_req_id");
+        let requested = json!({"at": at, "event": "requested", "request": digest(&auth_req_id), "client_id": "till-9"});
+        assert_eq!(last(&path), requested);
+        auth_req_id
+    };
+    let (denied, approved) = (ask().await, ask().await);
+    let event = |name: &str, id: &str| json!({"at": at, "event": name, "request": digest(id), "client_id": "till-9"});
+    assert_eq!(bank.deny(&denied).await.status, 204);
+    assert_eq!(last(&path), event("denied", &denied));
+    let yes = json!({"auth_req_id": approved, "decision": "approve", "sub": "canary-sub"});
+    assert_eq!(bank.decide(&yes).await.status, 204);
+    assert_eq!(last(&path), event("approved", &approved));
+    let tokens = till.poll(&approved).await;
+    let (access, refresh) = (tokens.text("access_token"), tokens.text("refresh_token"));
+    let mut issued = event("issued", &approved);
+    issued["access_token"] = json!(digest(&access));
+    issued["refresh_token"] = json!(digest(&refresh));
+    assert_eq!(last(&path), issued);
+    let second = till.refresh(&refresh).await.text("access_token");
+    let refreshed = json!({
+        "at": at, "event": "refreshed", "refresh_token": digest(&refresh), "client_id": "till-9", "access_token": digest(&second),
+    });
+    assert_eq!(last(&path), refreshed);
+    assert_eq!(till.revoke(&access).await.status, 200);
+    let revoked = json!({"at": at, "event": "revoked", "token": digest(&access), "client_id": "till-9"});
+    assert_eq!(last(&path), revoked);
+    assert_eq!(till.revoke(&"a".repeat(43)).await.status, 200);
+    assert_eq!(last(&path), revoked, "what is nobody's is revoked by nobody");
+    let text = fs::read_to_string(&path).expect("it is there");
+    assert_eq!(text.lines().count(), 7);
+    for secret in [&denied, &approved, &access, &refresh, &second, "canary"] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_begun() {
+    let chance = Arc::<Drawn>::default();
+    let nodes = Nodes::drawing(chance.clone());
+    let (good, full) = (nodes.node(NOWHERE).await, recording(&nodes, Path::new("/dev/full")).await);
+    chance.since();
+    till9(&full).backchannel(|request| request).await.refused(503, "temporarily_unavailable");
+    assert_eq!(full.phone.prompts().len(), 0, "nobody was asked");
+    let drawn = chance.since();
+    assert!(!drawn.is_empty());
+    for id in drawn {
+        let decided = good.approve(&id).await;
+        assert!([404, 409].contains(&decided.status), "the request is closed: {decided:#?}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("later/audit.jsonl");
+    let bank = recording(&nodes, &path).await;
+    till9(&bank).backchannel(|request| request).await.refused(503, "temporarily_unavailable");
+    fs::create_dir(folder.path().join("later")).expect("a folder");
+    till9(&bank).tokens().await.ok();
+    assert_eq!(last(&path)["event"], "issued");
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_recorded_is_not_taken() {
+    let nodes = Nodes::new();
+    let (good, full) = (nodes.node(NOWHERE).await, recording(&nodes, Path::new("/dev/full")).await);
+    let auth_req_id = till9(&good).auth_req_id().await;
+    full.approve(&auth_req_id).await.refused(503, "temporarily_unavailable");
+    full.deny(&auth_req_id).await.refused(503, "temporarily_unavailable");
+    till9(&good).poll(&auth_req_id).await.refused(400, "authorization_pending");
+    assert_eq!(good.approve(&auth_req_id).await.status, 204);
+    till9(&good).poll(&auth_req_id).await.ok();
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_given() {
+    let chance = Arc::<Drawn>::default();
+    let nodes = Nodes::drawing(chance.clone());
+    let (good, full) = (nodes.node(NOWHERE).await, recording(&nodes, Path::new("/dev/full")).await);
+    let (here, there) = (till9(&good), till9(&full));
+    let tokens = here.tokens().await;
+    let auth_req_id = here.auth_req_id().await;
+    assert_eq!(good.approve(&auth_req_id).await.status, 204);
+    chance.since();
+    there.poll(&auth_req_id).await.refused(503, "temporarily_unavailable");
+    here.poll(&auth_req_id).await.refused(400, "invalid_grant");
+    there.refresh(&tokens.text("refresh_token")).await.refused(503, "temporarily_unavailable");
+    let drawn = chance.since();
+    assert!(drawn.len() >= 3, "an access token and a refresh token, and another access token");
+    for token in drawn {
+        assert!(!is_live(&good, &token).await);
+        here.refresh(&token).await.refused(400, "invalid_grant");
+    }
+    assert!(is_live(&good, &tokens.text("access_token")).await, "what was given before is none the worse");
+    here.refresh(&tokens.text("refresh_token")).await.ok();
+    there.revoke(&tokens.text("access_token")).await.refused(503, "temporarily_unavailable");
+    assert!(!is_live(&good, &tokens.text("access_token")).await, "in doubt it is dead");
+    assert_eq!(here.revoke(&tokens.text("access_token")).await.status, 200);
+}
