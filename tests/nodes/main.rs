@@ -7,6 +7,8 @@ mod bank;
 #[path = "../black_box/heard.rs"]
 mod heard;
 #[expect(dead_code, reason = "the store's contract uses the rest")]
+#[path = "../redis/proxy.rs"]
+mod proxy;
 #[path = "../redis/server.rs"]
 mod server;
 #[expect(dead_code, reason = "the black box uses the rest")]
@@ -23,15 +25,18 @@ mod tpp;
 mod wired;
 
 mod commands;
+mod drawn;
 mod node;
 mod oracle;
 mod overheard;
 mod process;
+mod sales;
 mod seen;
 mod till;
 
 mod across;
 mod counted;
+mod faults;
 mod one_winner;
 mod pings;
 mod recorded;
