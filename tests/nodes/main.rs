@@ -40,3 +40,4 @@ mod faults;
 mod one_winner;
 mod pings;
 mod recorded;
+mod unknown;
