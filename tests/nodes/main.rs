@@ -26,6 +26,7 @@ mod wired;
 
 mod commands;
 mod drawn;
+mod kept;
 mod node;
 mod oracle;
 mod overheard;
@@ -37,6 +38,7 @@ mod till;
 mod across;
 mod counted;
 mod faults;
+mod key_space;
 mod one_winner;
 mod pings;
 mod recorded;
