@@ -33,13 +33,16 @@ mod overheard;
 mod process;
 mod sales;
 mod seen;
+mod story;
 mod till;
 
 mod across;
 mod counted;
 mod faults;
+mod golden;
 mod key_space;
 mod one_winner;
 mod pings;
 mod recorded;
 mod unknown;
+mod versions;
