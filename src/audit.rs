@@ -36,9 +36,9 @@ pub enum Event<'a> {
     Started { version: &'a str },
     /// A client had a user asked.
     Requested { request: Digest, client_id: &'a str },
-    /// The user said yes.
+    /// The user said yes to a request that was undecided. Of several answers at once each is recorded, and one counts.
     Approved { request: Digest, client_id: &'a str },
-    /// The user said no.
+    /// The user said no; the same holds.
     Denied { request: Digest, client_id: &'a str },
     /// What the user said last, according to the bank, came after another decision, which stands.
     CameTooLate { request: Digest, client_id: &'a str },

@@ -70,12 +70,16 @@ impl Store {
         let put = [trip.insert(key(&auth_req_id), &grant, sweep_at), trip.insert(pace, &NOT_YET, sweep_at)];
         let refusal = match self.go(trip).await {
             Err(refusal) => refusal,
-            Ok(mut back) => match (Word::lets(back.found(word)?, now), put.into_iter().all(|put| back.done(put))) {
-                (true, true) => return Ok(Opened { auth_req_id, expires_in, interval }),
-                (true, false) => taken(),
-                // A lock that came this very second ends what is asked in it.
-                (false, _) => Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked"),
-            },
+            Ok(mut back) => {
+                let stands = back.found(word).map(|word| Word::lets(word, now));
+                match (stands, put.into_iter().all(|put| back.done(put))) {
+                    (Ok(true), true) => return Ok(Opened { auth_req_id, expires_in, interval }),
+                    (Ok(true), false) => taken(),
+                    // A lock that came this very second ends what is asked in it.
+                    (Ok(false), _) => Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked"),
+                    (Err(unread), _) => unread,
+                }
+            }
         };
         // Nobody knows its id, so what was put is of no use to anybody; it need not stay, either.
         let mut trip = Trip::plain();

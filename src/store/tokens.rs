@@ -126,7 +126,7 @@ impl Store {
             || Rejection::new(Reason::InvalidGrant, "CIBA-10.1-9", "the auth_req_id was spent at the same moment");
         let Ready { grant, key, seen, .. } = ready;
         let sweep_at = grant.expires_at.plus(REMEMBERED);
-        let redeemed = grant.redeem(issued.attempt(), now).ok_or_else(spent)?;
+        let redeemed = grant.clone().redeem(issued.attempt(), now).ok_or_else(spent)?;
         let mut unknown = None;
         for wait in TRIED_AFTER {
             tokio::time::sleep(wait).await;
@@ -145,12 +145,17 @@ impl Store {
             let won = back.done(won) || (unknown.is_some() && self.was_redeemed_for(key, issued).await?);
             let mut trip = Trip::plain();
             issued.take_back(&mut trip, now);
-            let refusal = match (won, Word::lets(back.found(word)?, redeemed.asked.at)) {
-                (true, true) if ours => return Ok(()),
-                (true, true) => taken(),
-                (true, false) => {
+            let refusal = match (won, back.found(word).map(|word| Word::lets(word, redeemed.asked.at))) {
+                (true, Ok(true)) if ours => return Ok(()),
+                (true, Ok(true)) => taken(),
+                (true, Ok(false)) => {
                     trip.swap(key, write(&redeemed), &redeemed.taken_back(), sweep_at);
                     Rejection::new(Reason::AccessDenied, "CIBA-11-4", "the user is locked, or was")
+                }
+                // Nobody has read whether the user stands: it is there for whoever can.
+                (true, Err(unread)) => {
+                    trip.swap(key, write(&redeemed), &grant, sweep_at);
+                    unread
                 }
                 (false, _) => spent(),
             };
@@ -211,10 +216,12 @@ impl Store {
         let word = trip.load(standing::key(&yes.sub));
         let put = issued.put(&mut trip);
         let mut back = self.go(trip).await?;
-        let refusal = match (Word::lets(back.found(word)?, yes.iat), put.into_iter().all(|put| back.done(put))) {
-            (true, true) => return Ok(()),
-            (true, false) => return Err(taken()),
-            (false, _) => Rejection::new(Reason::InvalidGrant, "RT-1", "the user is locked, or was"),
+        let stands = back.found(word).map(|word| Word::lets(word, yes.iat));
+        let refusal = match (stands, put.into_iter().all(|put| back.done(put))) {
+            (Ok(true), true) => return Ok(()),
+            (Ok(true), false) => return Err(taken()),
+            (Ok(false), _) => Rejection::new(Reason::InvalidGrant, "RT-1", "the user is locked, or was"),
+            (Err(unread), _) => unread,
         };
         self.take_back(issued, now).await;
         Err(refusal)

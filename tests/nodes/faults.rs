@@ -8,8 +8,11 @@ use tokio::time::sleep;
 
 use crate::process::redis;
 use crate::proxy::{Proxy, Way};
-use crate::sales::Sales;
+use crate::sales::{Sales, Takings};
 use crate::server::RedisServer;
+
+/// Sales between two faults.
+const SOME: usize = 15;
 
 /// So many milliseconds, and up to as many more.
 async fn for_about(milliseconds: u64) {
@@ -18,98 +21,134 @@ async fn for_about(milliseconds: u64) {
     sleep(Duration::from_millis(milliseconds + u64::from_le_bytes(chance) % milliseconds)).await;
 }
 
+/// Everything goes on, and what was recorded fits to what the tills got.
+async fn all_is_well(sales: Sales) -> Takings {
+    sales.recover().await;
+    sales.go_on(SOME).await;
+    let takings = sales.close().await;
+    println!("{takings:?}");
+    assert!(takings.made > SOME);
+    assert!(takings.lost <= takings.refused, "nothing is lost where everybody heard how it was: {takings:?}");
+    takings
+}
+
+async fn configure(redis: &RedisServer, setting: &str, value: &str) {
+    let mut admin = redis.admin().await;
+    redis::cmd("CONFIG").arg("SET").arg(setting).arg(value).exec_async(&mut admin).await.expect("it can be set");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_killed_again_and_again() {
     let mut redis = redis(&[]);
     let sales = Sales::open(redis.port).await;
     for _ in 0..6 {
-        sales.go_on(20).await;
+        sales.go_on(SOME).await;
         for_about(100).await;
         redis.kill();
         for_about(100).await;
         redis.start_again();
     }
-    sales.recover().await;
-    sales.go_on(20).await;
-    let takings = sales.close().await;
-    println!("{} made, {} lost, {} times told to come back", takings.made, takings.lost, takings.refused);
-    assert!(takings.refused > 0 && takings.made > 140);
-}
-
-/// As an administrator would.
-async fn config(redis: &RedisServer, name: &str, value: &str) {
-    let mut set = redis::cmd("CONFIG");
-    set.arg("SET").arg(name).arg(value).exec_async(&mut redis.admin().await).await.expect("an administrator may");
+    assert!(all_is_well(sales).await.refused > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_is_stopped_and_started_and_forgets_its_scripts() {
+async fn redis_is_restarted() {
     let mut redis = redis(&[]);
     let sales = Sales::open(redis.port).await;
-    for _ in 0..2 {
-        sales.go_on(20).await;
-        redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis.admin().await).await.expect("an administrator may");
-        sales.go_on(10).await;
+    for _ in 0..3 {
+        sales.go_on(SOME).await;
         redis.stop();
-        sales.falter(3).await;
+        sales.falter(2).await;
         redis.start_again();
     }
-    sales.recover().await;
-    sales.go_on(20).await;
-    assert!(sales.close().await.made > 80);
+    assert!(all_is_well(sales).await.refused >= 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_line_to_redis_is_slow_or_dead_or_cut_in_the_middle_of_an_answer() {
+async fn the_line_is_slow() {
     let redis = redis(&[]);
-    let proxy = Proxy::before(redis.port).await;
-    let sales = Sales::open(proxy.port).await;
-    sales.go_on(20).await;
-    proxy.set(Way::Slow(Duration::from_millis(100)));
-    sales.go_on(6).await;
-    for _ in 0..2 {
-        proxy.set(Way::Hang);
-        sales.falter(6).await;
-        proxy.set(Way::Pass);
-        sales.recover().await;
-        sales.go_on(10).await;
-    }
-    proxy.set(Way::Refuse);
-    sales.falter(6).await;
-    proxy.set(Way::Pass);
-    sales.recover().await;
-    for bytes in 0..12 {
-        proxy.set(Way::Cut("EVAL", bytes));
-        sales.falter(1).await;
-        proxy.set(Way::Pass);
-        sales.recover().await;
-        sales.go_on(3).await;
-    }
-    let takings = sales.close().await;
-    assert!(takings.refused >= 30 && takings.made > 70);
+    let line = Proxy::before(redis.port).await;
+    let sales = Sales::open(line.port).await;
+    sales.go_on(SOME).await;
+    line.set(Way::Slow(Duration::from_millis(50)));
+    sales.go_on(SOME).await;
+    line.set(Way::Pass);
+    all_is_well(sales).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_is_full_or_may_forget() {
+async fn the_line_hangs_and_breaks() {
+    let redis = redis(&[]);
+    let line = Proxy::before(redis.port).await;
+    let sales = Sales::open(line.port).await;
+    for way in [Way::Hang, Way::Refuse, Way::Hang] {
+        sales.go_on(SOME).await;
+        line.set(way);
+        sales.falter(6).await;
+        line.set(Way::Pass);
+        sales.recover().await;
+    }
+    assert!(all_is_well(sales).await.refused >= 18);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_is_cut_in_the_middle_of_what_is_answered() {
+    let redis = redis(&[]);
+    let line = Proxy::before(redis.port).await;
+    let sales = Sales::open(line.port).await;
+    for bytes in [0, 1, 5, 9, 10, 14, 15, 40] {
+        sales.go_on(SOME).await;
+        line.set(Way::Cut("EVAL", bytes));
+        sales.falter(2).await;
+        line.set(Way::Pass);
+        sales.recover().await;
+    }
+    assert!(all_is_well(sales).await.refused >= 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_full() {
     let redis = redis(&[]);
     let sales = Sales::open(redis.port).await;
-    for (name, wrong, right, says) in [
-        ("maxmemory", "100kb", "0", "Redis has reached its maxmemory"),
-        ("maxmemory-policy", "allkeys-lru", "noeviction", "may forget spent ids"),
-    ] {
-        sales.go_on(20).await;
-        config(&redis, name, wrong).await;
-        sales.falter(20).await;
-        for node in sales.nodes.iter() {
-            let heard = sales.till.ready(node).await;
-            assert_eq!(heard.status, 503, "{heard:#?}");
-            assert!(heard.body["because"].as_str().is_some_and(|why| why.contains(says)), "{heard:#?}");
-        }
-        config(&redis, name, right).await;
-        sales.recover().await;
+    for _ in 0..3 {
+        sales.go_on(SOME).await;
+        configure(&redis, "maxmemory", "1").await;
+        sales.falter(12).await;
+        configure(&redis, "maxmemory", "0").await;
     }
-    sales.go_on(20).await;
-    let info: String = redis::cmd("INFO").arg("stats").query_async(&mut redis.admin().await).await.expect("it runs");
-    assert!(info.contains("evicted_keys:0"), "{info}");
-    assert!(sales.close().await.made > 60);
+    assert!(all_is_well(sales).await.refused >= 36);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_forgets_its_scripts_and_nobody_notices() {
+    let redis = redis(&[]);
+    let sales = Sales::open(redis.port).await;
+    let mut admin = redis.admin().await;
+    for _ in 0..20 {
+        sales.go_on(2).await;
+        redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut admin).await.expect("an administrator may");
+    }
+    assert_eq!(all_is_well(sales).await.refused, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_may_forget_and_is_not_used_until_it_may_not() {
+    let redis = redis(&[]);
+    let sales = Sales::open(redis.port).await;
+    sales.go_on(SOME).await;
+    configure(&redis, "maxmemory-policy", "allkeys-lru").await;
+    for node in sales.nodes.iter() {
+        let because = loop {
+            let heard = sales.till.ready(node).await;
+            if heard.status == 503 {
+                break heard.body["because"].as_str().expect("a reason").to_owned();
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
+        assert!(because.contains("CONFIG SET maxmemory-policy noeviction"), "{because}");
+        sales.till.ask(node).await.refused(503, "temporarily_unavailable");
+        sales.till.poll(node, &"a".repeat(43)).await.refused(503, "temporarily_unavailable");
+    }
+    configure(&redis, "maxmemory-policy", "noeviction").await;
+    assert!(all_is_well(sales).await.refused > 0);
 }

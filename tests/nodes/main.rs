@@ -25,17 +25,24 @@ mod tpp;
 mod wired;
 
 mod commands;
+mod drawn;
+mod kept;
 mod node;
 mod oracle;
 mod overheard;
 mod process;
 mod sales;
 mod seen;
+mod story;
 mod till;
 
 mod across;
 mod counted;
 mod faults;
+mod golden;
+mod key_space;
 mod one_winner;
 mod pings;
 mod recorded;
+mod unknown;
+mod versions;

@@ -212,7 +212,8 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     let mut admin = nodes.redis.admin().await;
     redis::cmd("ZADD").arg("cs:outbox").arg(0).arg("no parcel").exec_async(&mut admin).await.expect("it runs");
     nodes.clock.advance(LEASE_IS_OVER);
-    assert!(teller.call().await.text.contains(&auth_req_id));
+    let told = teller.call().await;
+    assert!(told.text.contains(&auth_req_id), "{}", told.text);
     is_settled(&nodes).await;
     till10(&ours).poll(&auth_req_id).await.ok();
 }

@@ -2,39 +2,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::audit::Audit;
-use countersign::secret::{Entropy, Seeded};
 use countersign::wire::bank::Identified;
 use serde_json::{Value, json};
 
 use crate::bank::Bank;
+use crate::drawn::Drawn;
 use crate::node::{NOWHERE, Nodes};
 use crate::oracle::digest;
 use crate::wired::{is_live, switched_on, till9};
-
-/// Chance that remembers what it was asked for: every id and token there is.
-#[derive(Default)]
-struct Drawn(Seeded, Mutex<Vec<String>>);
-
-impl Entropy for Drawn {
-    fn fill(&self, buffer: &mut [u8]) {
-        self.0.fill(buffer);
-        if buffer.len() == 32 {
-            self.1.lock().unwrap_or_else(PoisonError::into_inner).push(URL_SAFE_NO_PAD.encode(buffer));
-        }
-    }
-}
-
-impl Drawn {
-    /// What was drawn since the last time this was asked.
-    fn since(&self) -> Vec<String> {
-        std::mem::take(&mut *self.1.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// A server that records in the file at `path`.
 async fn recording(nodes: &Nodes, path: &Path) -> Bank {

@@ -37,6 +37,7 @@ enum Sale {
 }
 
 /// What came of all of it.
+#[derive(Debug)]
 pub(crate) struct Takings {
     pub(crate) made: usize,
     /// Requests that were spent for tokens that nobody got. Each was collected once without an answer that told anything.
