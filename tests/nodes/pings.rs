@@ -180,6 +180,7 @@ async fn nobody_learns_anything_from_the_outbox() {
 async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_goes() {
     let nodes = Arc::new(Nodes::new());
     let teller = endpoint(Says::Nothing).await;
+    teller.then(response("204 No Content", "", ""));
     let (mortal, one) = Mortal::serving(&nodes, None, &teller.url).await;
     let other = |key: &str| {
         let (url, key) = (teller.url.clone(), pki().join(key).to_str().expect("UTF-8").to_owned());
@@ -201,7 +202,6 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     nodes.clock.advance(LEASE_IS_OVER);
     seen.looked_twice().await;
     assert_eq!(teller.knocks(), 1, "who cannot read it cannot send it");
-    teller.then(response("204 No Content", "", ""));
     let next = asked(&bank).await;
     assert_eq!(bank.approve(&next).await.status, 204);
     assert!(teller.call().await.text.contains(&next), "it goes on with its own");
@@ -210,7 +210,7 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     mortal.end();
     let ours = nodes.node(&teller.url).await;
     let mut admin = nodes.redis.admin().await;
-    redis::cmd("ZADD").arg("cs:outbox").arg(0).arg("no parcel").exec_async(&mut admin).await.expect("it runs");
+    redis::cmd("ZADD").arg("cs:outbox").arg(0).arg("none").exec_async(&mut admin).await.expect("it runs");
     nodes.clock.advance(LEASE_IS_OVER);
     let told = teller.call().await;
     assert!(told.text.contains(&auth_req_id), "{}", told.text);
