@@ -110,7 +110,10 @@ impl Drop for RedisServer {
 /// A connection to the server on `port`, of somebody who may do anything.
 pub(crate) async fn admin(port: u16) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("a URL");
-    client.get_multiplexed_async_connection().await.expect("it runs")
+    // On a busy machine, and on a Redis that loads, an answer may take its time.
+    let patience = Some(Duration::from_secs(20));
+    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    client.get_multiplexed_async_connection_with_config(&config).await.expect("it runs")
 }
 
 /// A port that is free now.
