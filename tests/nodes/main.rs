@@ -9,6 +9,7 @@ mod heard;
 #[expect(dead_code, reason = "the store's contract uses the rest")]
 #[path = "../redis/proxy.rs"]
 mod proxy;
+#[expect(dead_code, reason = "the store's contract uses the rest")]
 #[path = "../redis/server.rs"]
 mod server;
 #[expect(dead_code, reason = "the black box uses the rest")]

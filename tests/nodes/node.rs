@@ -34,7 +34,7 @@ impl Nodes {
     /// The same, where all that is drawn comes from `chance`.
     pub(crate) fn drawing(chance: Arc<dyn Entropy>) -> Self {
         let clock = Arc::new(Manual::at(System.now()));
-        Self { clock, redis: RedisServer::start(), chance, issuer: OnceLock::new() }
+        Self { clock, redis: RedisServer::with(&["--appendonly", "yes"]), chance, issuer: OnceLock::new() }
     }
 
     /// Where that Redis is, or what leads to it from `port`.

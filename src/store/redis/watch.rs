@@ -113,18 +113,20 @@ impl Looker {
             Ok(connection) => connection,
             Err(trouble) => return (Some(trouble), None),
         };
-        let (found, dead) = match timeout(LOOK, self.ask(&mut connection)).await {
+        let (found, enough) = match timeout(LOOK, self.ask(&mut connection)).await {
             Ok(Ok(found)) => {
                 (self.wait, self.misses) = (FIRST_WAIT, 0);
                 return (found, Some(connection));
             }
-            Ok(Err(error)) => (trouble(&error), Failed::of(&error).is_of_the_connection()),
-            Err(_) => (Trouble::Passing("Redis does not answer".to_owned()), true),
+            Ok(Err(error)) if Failed::of(&error).is_of_the_connection() => (trouble(&error), 1),
+            Ok(Err(error)) => (trouble(&error), u32::MAX),
+            // Once is a disk that does not keep up; whoever waits has a deadline of their own.
+            Err(_) => (Trouble::Passing("Redis does not answer".to_owned()), 2),
         };
         self.misses += 1;
         // A cluster's connection mends itself, and of several primaries one may be dead: it is given up only when that goes on.
-        let given_up = dead && (connection.is_of_one() || self.misses >= MISSES);
-        (Some(found), Some(connection).filter(|_| !given_up))
+        let enough = if connection.is_of_one() { enough } else { enough.max(MISSES) };
+        (Some(found), Some(connection).filter(|_| self.misses < enough))
     }
 
     async fn connect(&mut self) -> Result<Connection, Trouble> {
