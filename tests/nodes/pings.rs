@@ -1,15 +1,13 @@
 //! No ping is lost with a server: what one left undone another delivers, once, and nobody who looks into the outbox learns anything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign::store::backend::Backend;
 use countersign::store::memory::Memory;
 use tokio::runtime::Runtime;
-use tokio::time::sleep;
 
 use crate::bank::{Bank, certificates, pkcs8, pki};
-use crate::node::Nodes;
+use crate::node::{Nodes, in_time, until};
 use crate::overheard::Overheard;
 use crate::seen::Seen;
 use crate::teller::{Says, Teller, response};
@@ -63,9 +61,8 @@ impl Drop for Mortal {
 /// Waits until nothing is in the outbox.
 async fn is_settled(nodes: &Nodes) {
     let mut admin = nodes.redis.admin().await;
-    while redis::cmd("ZCARD").arg("cs:outbox").query_async::<u32>(&mut admin).await.expect("it runs") > 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until(async || redis::cmd("ZCARD").arg("cs:outbox").query_async::<u32>(&mut admin).await.expect("it runs") == 0)
+        .await;
 }
 
 /// One server takes a decision and ends before the client has answered it; another delivers. A client that hangs is content at the second call, and
@@ -87,7 +84,7 @@ async fn goes_on(first: Says, shared: impl Fn(&Nodes) -> Option<Arc<dyn Backend>
     let other = nodes.node_on(seen.clone(), |shipped| switched_on(shipped, &teller.url)).await;
     let auth_req_id = asked(&one).await;
     assert_eq!(one.approve(&auth_req_id).await.status, 204);
-    assert!(teller.call().await.text.contains(&auth_req_id));
+    assert!(in_time(teller.call()).await.text.contains(&auth_req_id));
     mortal.end();
     teller.calls();
     let before = teller.knocks();
@@ -99,7 +96,7 @@ async fn goes_on(first: Says, shared: impl Fn(&Nodes) -> Option<Arc<dyn Backend>
     nodes.clock.advance(LEASE_IS_OVER);
     let calls = if hangs { 1 } else { 2 };
     for _ in 0..calls {
-        let call = teller.call().await;
+        let call = in_time(teller.call()).await;
         assert!(call.text.contains(&auth_req_id) && call.text.contains(TOKEN), "{}", call.text);
     }
     // The time of whatever is still there comes again; of what was answered, it does not.
@@ -133,7 +130,7 @@ async fn what_was_delivered_is_delivered_by_nobody_else() {
     seen.trips();
     assert_eq!(other.approve(&auth_req_id).await.status, 204);
     assert_eq!(seen.trips(), [2, 2], "a decision and what is owed for it are two trips");
-    teller.call().await;
+    in_time(teller.call()).await;
     is_settled(&nodes).await;
     nodes.clock.advance(LEASE_IS_OVER);
     seen.looked_twice().await;
@@ -153,7 +150,7 @@ async fn nobody_learns_anything_from_the_outbox() {
     let bank = nodes.node(&teller.url).await;
     let auth_req_id = asked(&bank).await;
     assert_eq!(bank.deny(&auth_req_id).await.status, 204);
-    teller.call().await;
+    in_time(teller.call()).await;
     let mut admin = nodes.redis.admin().await;
     let parcels: Vec<Vec<u8>> =
         redis::cmd("ZRANGE").arg("cs:outbox").arg(0).arg(-1).query_async(&mut admin).await.expect("it runs");
@@ -181,7 +178,7 @@ async fn what_was_packed_under_another_key_is_dropped_and_nothing_else_suffers()
     };
     let auth_req_id = asked(&one).await;
     assert_eq!(one.approve(&auth_req_id).await.status, 204);
-    teller.call().await;
+    in_time(teller.call()).await;
     mortal.end();
     let bank = nodes.node_on(nodes.backend().await, other("initial.tokens")).await;
     nodes.clock.advance(LEASE_IS_OVER);
@@ -192,5 +189,5 @@ async fn what_was_packed_under_another_key_is_dropped_and_nothing_else_suffers()
     till10(&bank).poll(&auth_req_id).await.ok();
     let next = asked(&bank).await;
     assert_eq!(bank.approve(&next).await.status, 204);
-    assert!(teller.call().await.text.contains(&next));
+    assert!(in_time(teller.call()).await.text.contains(&next));
 }
