@@ -1,14 +1,18 @@
 //! [`Audit`]: what happened, one line of JSON each. What is recorded is on the disk before anybody is told of it; ids and tokens are digests.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
@@ -17,12 +21,15 @@ use crate::secret::Digest;
 /// How many lines are written at once before the disk is waited for.
 const MOST_AT_ONCE: usize = 1_000;
 
+/// How long the disk may take.
+const DEADLINE: Duration = Duration::from_secs(2);
+
 /// What can happen.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(
     missing_docs,
-    reason = "each member is the id of that name, or its digest; `request` is that of the auth_req_id"
+    reason = "each member is the id of that name, or its digest; `request` is that of the auth_req_id, `user` of the sub"
 )]
 pub enum Event<'a> {
     /// A server was started.
@@ -33,12 +40,28 @@ pub enum Event<'a> {
     Approved { request: Digest, client_id: &'a str },
     /// The user said no; the same holds.
     Denied { request: Digest, client_id: &'a str },
+    /// What the user said last, according to the bank, came after another decision, which stands.
+    CameTooLate { request: Digest, client_id: &'a str },
+    /// Nobody could be asked, and nobody will be.
+    Withdrawn { request: Digest, client_id: &'a str },
     /// An approval was redeemed.
     Issued { request: Digest, client_id: &'a str, access_token: Digest, refresh_token: Option<Digest> },
     /// An access token was given for a refresh token.
     Refreshed { refresh_token: Digest, client_id: &'a str, access_token: Digest },
     /// A client gave a token back.
     Revoked { token: Digest, client_id: &'a str },
+    /// The bank locked a user.
+    Locked { user: Digest },
+    /// The bank called a user good.
+    Good { user: Digest },
+    /// A client registered itself.
+    Registered { client_id: &'a str },
+    /// A client changed its registration.
+    Replaced { client_id: &'a str },
+    /// A client deleted its registration.
+    Deleted { client_id: &'a str },
+    /// The file can be written again, after it could not.
+    Resumed,
 }
 
 /// Where events go.
@@ -52,7 +75,13 @@ pub enum Audit {
 
 /// The hand of the one thread that writes a file.
 #[derive(Clone, Debug)]
-pub struct Pen(Sender<(Vec<u8>, oneshot::Sender<io::Result<()>>)>);
+pub struct Pen {
+    lines: Sender<Waiting>,
+    failing: Arc<AtomicBool>,
+}
+
+/// A line, and who waits for it to be on the disk.
+type Waiting = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -70,7 +99,20 @@ impl Audit {
         let (pen, lines) = channel();
         let path = path.to_owned();
         thread::Builder::new().name("audit".into()).spawn(move || write(&path, &lines))?;
-        Ok(Self::File(Pen(pen)))
+        Ok(Self::File(Pen { lines: pen, failing: Arc::default() }))
+    }
+
+    /// Whether the last event could not be recorded.
+    pub fn is_failing(&self) -> bool {
+        matches!(self, Self::File(pen) if pen.failing.load(Ordering::Relaxed))
+    }
+
+    /// Looks whether events can be recorded, where the last one could not.
+    ///
+    /// # Errors
+    /// As for [`record`](Self::record).
+    pub async fn is_ready(&self, now: Timestamp) -> Result<(), Rejection> {
+        if self.is_failing() { self.record(Event::Resumed, now).await } else { Ok(()) }
     }
 
     /// Records `event`; it is on the disk when this returns.
@@ -84,38 +126,43 @@ impl Audit {
                 tracing::info!(audit = %String::from_utf8_lossy(&line), "audit");
                 Ok(())
             }
-            Self::File(Pen(pen)) => {
+            Self::File(pen) => {
                 line.push(b'\n');
-                let (tell, written) = oneshot::channel();
-                let gone = Rejection::new(Reason::TemporarilyUnavailable, "audit", "the audit file cannot be written");
-                if pen.send((line, tell)).is_err() {
-                    return Err(gone);
-                }
-                match written.await {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(error)) => {
-                        tracing::error!(%error, "the audit file cannot be written; nothing is issued");
-                        Err(gone)
-                    }
-                    Err(_) => Err(gone),
-                }
+                let written = pen.write(line).await;
+                pen.failing.store(written.is_err(), Ordering::Relaxed);
+                written.map_err(|error| {
+                    tracing::error!(%error, "the audit file cannot be written; nothing is issued");
+                    Rejection::new(Reason::TemporarilyUnavailable, "audit", "the audit file cannot be written")
+                })
             }
         }
     }
 }
 
+impl Pen {
+    async fn write(&self, line: Vec<u8>) -> io::Result<()> {
+        let (tell, written) = oneshot::channel();
+        let gone = || io::Error::other("the thread that writes it is gone");
+        self.lines.send((line, tell)).map_err(|_| gone())?;
+        match timeout(DEADLINE, written).await {
+            Ok(written) => written.map_err(|_| gone())?,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
 /// Writes lines as they come, many at once where many wait, and waits for the disk before it says so. A file that fails is opened anew.
-fn write(path: &Path, lines: &Receiver<(Vec<u8>, oneshot::Sender<io::Result<()>>)>) {
-    let mut file = None;
+fn write(path: &Path, lines: &Receiver<Waiting>) {
+    let mut page = None;
     while let Ok((mut text, first)) = lines.recv() {
         let mut waiting = vec![first];
         while let Some((line, tell)) = (waiting.len() < MOST_AT_ONCE).then(|| lines.try_recv().ok()).flatten() {
             text.extend_from_slice(&line);
             waiting.push(tell);
         }
-        let written = append(&mut file, path, &text);
+        let written = append(&mut page, path, &text);
         if written.is_err() {
-            file = None;
+            page = None;
         }
         for tell in waiting {
             let said = written.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
@@ -125,14 +172,43 @@ fn write(path: &Path, lines: &Receiver<(Vec<u8>, oneshot::Sender<io::Result<()>>
     }
 }
 
-fn append(file: &mut Option<File>, path: &Path, text: &[u8]) -> io::Result<()> {
-    let open = || OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let file = match file {
-        Some(file) => file,
-        none => none.insert(open()?),
+/// Appends `text`, all of it or nothing: what was begun is cut off again, so that the next line is a line.
+fn append(page: &mut Option<File>, path: &Path, text: &[u8]) -> io::Result<()> {
+    let moved = |file: &File| {
+        let there = std::fs::metadata(path).and_then(|there| Ok((there, file.metadata()?)));
+        !there.is_ok_and(|(there, ours)| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
     };
-    file.write_all(text)?;
-    file.sync_data()
+    if page.as_ref().is_some_and(moved) {
+        *page = None;
+    }
+    let file = match page {
+        Some(file) => file,
+        none => none.insert(open(path)?),
+    };
+    let before = file.metadata()?.len();
+    let written = file.write_all(text).and_then(|()| file.sync_data());
+    if written.is_err() {
+        file.set_len(before)?;
+    }
+    written
+}
+
+/// Opens the file, and sees to it that it will be found after a power cut. A line that a power cut broke off is ended.
+fn open(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()?;
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -185,5 +261,44 @@ mod tests {
         }
         assert!(crowd.join_all().await.into_iter().all(|written| written));
         assert_eq!(std::fs::read_to_string(&path).expect("it is there").lines().count(), 3_000);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_broke_off_is_ended_and_the_next_one_is_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.jsonl");
+        std::fs::write(&path, "{\"at\":9").expect("it can be written");
+        Audit::to(&path).expect("a thread").record(approved(), AT).await.expect("it can be written");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, "{\"at\":9"));
+        assert!(serde_json::from_str::<serde_json::Value>(lines[1]).is_ok(), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_moved_away_is_begun_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, moved) = (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
+        let audit = Audit::to(&path).expect("a thread");
+        audit.record(approved(), AT).await.expect("it can be written");
+        std::fs::rename(&path, &moved).expect("it is there");
+        audit.record(approved(), AT).await.expect("it can be written");
+        let lines = |path| std::fs::read_to_string(path).expect("it is there").lines().count();
+        assert_eq!((lines(&moved), lines(&path)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn it_says_that_it_fails_until_it_has_written_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let audit = Audit::to(&folder.path().join("later/audit.jsonl")).expect("a thread");
+        audit.is_ready(AT).await.expect("nothing has failed yet");
+        audit.record(approved(), AT).await.expect_err("there is no folder");
+        assert!(audit.is_failing());
+        audit.is_ready(AT).await.expect_err("there is still no folder");
+        std::fs::create_dir(folder.path().join("later")).expect("a folder");
+        audit.is_ready(AT).await.expect("it can be written");
+        assert!(!audit.is_failing());
+        let text = std::fs::read_to_string(folder.path().join("later/audit.jsonl")).expect("it is there");
+        assert_eq!(text, "{\"at\":1000,\"event\":\"resumed\"}\n");
     }
 }

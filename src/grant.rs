@@ -151,6 +151,12 @@ impl Grant {
         }
     }
 
+    /// Whether it was decided as `other` was, redeemed since or not.
+    pub fn was_decided_as(&self, other: &Self) -> bool {
+        let redeemed = matches!((&self.state, &other.state), (State::Redeemed(_), State::Approved(_)));
+        self.state == other.state || redeemed
+    }
+
     /// Whether it was handed out for the access token of that digest, which nobody else can have drawn.
     pub fn is_redeemed_for(&self, access_token: &Digest) -> bool {
         matches!(&self.state, State::Redeemed(digest) if digest == access_token)

@@ -20,11 +20,12 @@ const LINE: [&[&str]; 12] = [
 ];
 
 /// Which files may name which crates.
-const ROOMS: [(&str, &[&str]); 4] = [
+const ROOMS: [(&str, &[&str]); 5] = [
     ("josekit", &["src/jose/"]),
     ("aws_lc_rs", &["src/jose/", "src/secret.rs"]),
     ("reqwest", &["src/outbound/mod.rs", "src/outbound/guard.rs"]),
     ("x509_parser", &["src/http/tls.rs"]),
+    ("redis", &["src/store/redis/"]),
 ];
 
 const FORBIDDEN_NAMES: [&str; 6] = ["utils", "common", "helpers", "types", "manager", "service"];

@@ -88,17 +88,17 @@ impl Files {
         chain.zip(private)
     }
 
-    /// The same, as PEM, once it is known to be that.
+    /// The same, and as PEM too.
     pub(super) fn pem_identity(
         &self,
         section: &mut Section<'_>,
         certificate: &str,
         key: &str,
-    ) -> Option<(String, Secret)> {
-        let (of_certificate, of_key) = (section.peek(certificate)?.to_owned(), section.peek(key).map(str::to_owned));
-        self.identity(section, certificate, key)?;
-        let chain = self.text(section, certificate, &of_certificate)?;
-        Some((chain, Secret::new(Self::private(section, key, &self.folder.join(of_key?))?)))
+    ) -> Option<(Chain, (String, Secret))> {
+        let [of_certificate, of_key] = [certificate, key].map(|name| section.peek(name).map(str::to_owned));
+        let chain = self.identity(section, certificate, key)?;
+        let text = self.text(section, certificate, &of_certificate?)?;
+        Some((chain, (text, Secret::new(self.text(section, key, &of_key?)?))))
     }
 
     /// The same with exactly one line.

@@ -48,7 +48,7 @@ use crate::telemetry::{Format, Log};
 pub enum Mode {
     /// For trying things out.
     Development,
-    /// For a bank. Refuses a store that forgets, clients at loopback, and registration open to all.
+    /// For a bank. Refuses a store that forgets, a Redis without a user of its own, no audit file, clients at loopback, and registration open to all.
     Production,
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::Mode;
 use crate::config::files::Files;
 use crate::config::reader::{Noted, Section};
+use crate::outbound::{Identity, Outbound, Whom};
 use crate::secret::Vault;
 use crate::store::redis::place::{Credentials, Place, Tls, Topology};
 
@@ -145,13 +146,18 @@ fn tls(section: &mut Section<'_>, files: &Files) -> Result<Option<Tls>, Noted> {
     }
     let path = section.string("trust");
     let trust = path.and_then(|path| {
-        files.authorities(section, "trust", &path)?;
-        files.text(section, "trust", &path)
+        let authorities = files.authorities(section, "trust", &path)?;
+        files.text(section, "trust", &path).map(|text| (authorities, text))
     });
     let identity = with_certificate.then(|| files.pem_identity(section, "certificate", "key"));
     let identity = identity.map_or(Some(None), |found| found.map(Some));
-    let identity = identity.map(|found| found.map(|(chain, key)| (chain.into_bytes(), key)));
-    trust.zip(identity).map(|(trust, identity)| Some(Tls { trust: trust.into_bytes(), identity })).ok_or(Noted)
+    let ((authorities, trust), identity) = trust.zip(identity).ok_or(Noted)?;
+    let (certificate, identity) = identity.unzip();
+    // Whether the key fits is better said here than by Redis.
+    let built = Outbound::new(Identity { trust: authorities, certificate }, Whom::Named);
+    built.map_err(|why| section.fault("certificate", &why.to_string())).map_err(|()| Noted)?;
+    let identity = identity.map(|(chain, key)| (chain.into_bytes(), key));
+    Ok(Some(Tls { trust: trust.into_bytes(), identity }))
 }
 
 fn address(text: &str) -> Option<(String, u16)> {

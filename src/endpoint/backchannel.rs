@@ -38,7 +38,7 @@ pub async fn handle(
         Err(unrecorded) => Err(unrecorded),
     };
     if let Err(unasked) = asked {
-        if let Err(late) = server.store.withdraw(&opened, server.now()).await {
+        if let Err(late) = withdraw(&server, &opened, client_id).await {
             tracing::warn!(
                 client = request.client().client_id,
                 cause = late.cause,
@@ -49,6 +49,13 @@ pub async fn handle(
     }
     let Opened { auth_req_id, expires_in, interval } = opened;
     Ok(Json(Acknowledgement { auth_req_id, expires_in, interval }))
+}
+
+/// Closes a request that nobody was asked about: whatever comes of it comes too late.
+async fn withdraw(server: &Server, opened: &Opened, client_id: &str) -> Result<(), Rejection> {
+    let withdrawn = server.store.withdraw(opened, server.now()).await?;
+    server.store.settle(&withdrawn, server.now()).await?;
+    server.record(Event::Withdrawn { request: opened.auth_req_id.digest(), client_id }).await
 }
 
 /// CIBA §7.2: a hint that names nobody, or somebody who may not be asked, ends here; nobody is prompted.

@@ -7,25 +7,30 @@ use http::StatusCode;
 
 use crate::audit::Event;
 use crate::endpoint::Server;
-use crate::error::Rejection;
+use crate::error::{Reason, Rejection};
 use crate::profile::decision::{Decision, Verdict};
 use crate::profile::verified::Verified;
 
-/// Records the decision, then takes it: nobody finds what is not recorded, and of several at once all are recorded and one is taken. 204: it is stored, and
-/// the next poll finds it. Then, and not before, a client that wants to be told is told (CIBA §10.2).
+/// Takes the decision. It is recorded before it counts, so that nothing is ever issued without a record of who let it. 204: it is stored, and the next poll
+/// finds it. Then, and not before, a client that wants to be told is told (CIBA §10.2).
 ///
 /// # Errors
 /// Unknown, settled, or another user's.
 pub async fn handle(State(server): State<Arc<Server>>, decision: Verified<Decision>) -> Result<StatusCode, Rejection> {
-    let now = server.now();
-    let decidable = server.store.decidable(&decision, now).await?;
-    let (request, client_id) = (decision.auth_req_id().digest(), decidable.client_id());
-    let decided = match decision.verdict() {
-        Verdict::Approve(_) => Event::Approved { request, client_id },
-        Verdict::Deny => Event::Denied { request, client_id },
-    };
-    server.record(decided).await?;
-    if let (Some(notice), Some(pings)) = (server.store.decide(decidable, now).await?, &server.pings) {
+    let deciding = server.store.decide(&decision, server.now()).await?;
+    let (request, client_id) = (decision.auth_req_id().digest(), deciding.client_id.as_str());
+    server
+        .record(match decision.verdict() {
+            Verdict::Approve(_) => Event::Approved { request, client_id },
+            Verdict::Deny => Event::Denied { request, client_id },
+        })
+        .await?;
+    let settled = server.store.settle(&deciding, server.now()).await;
+    if settled.as_ref().is_err_and(|refusal| refusal.reason == Reason::AlreadySettled) {
+        server.record(Event::CameTooLate { request, client_id }).await?;
+    }
+    settled?;
+    if let (Some(pings), Some(notice)) = (&server.pings, deciding.notice) {
         pings.send(notice);
     }
     Ok(StatusCode::NO_CONTENT)

@@ -16,11 +16,9 @@ pub async fn live() -> Json<Life> {
 
 /// 200 while requests can be carried out, else 503 and why. The answer is as old as the last look at the store, a quarter of a second at most.
 pub async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Json<Health>) {
-    match server.store.trouble() {
+    let unrecorded = server.audit.is_ready(server.now()).await.err().map(|refusal| format!("audit: {}", refusal.cause));
+    match server.store.trouble().map(|trouble| format!("store: {trouble}")).or(unrecorded) {
         None => (StatusCode::OK, Json(Health { ready: true, because: None })),
-        Some(trouble) => {
-            let because = Some(format!("store: {trouble}"));
-            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { ready: false, because }))
-        }
+        because => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { ready: false, because })),
     }
 }

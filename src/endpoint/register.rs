@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 
+use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::error::Rejection;
 use crate::profile::enrolled::Enrolled;
@@ -38,6 +39,7 @@ pub async fn create(
         stated,
     };
     server.store.enrol(&enrolled).await?;
+    server.record(Event::Registered { client_id: &enrolled.client_id }).await?;
     Ok((StatusCode::CREATED, Json(registered(&server, enrolled, token))))
 }
 
@@ -62,6 +64,7 @@ pub async fn update(
 ) -> Result<Json<Registered>, Rejection> {
     let (enrolled, token) = request.into_enrolled();
     server.store.replace(&enrolled).await?;
+    server.record(Event::Replaced { client_id: &enrolled.client_id }).await?;
     Ok(Json(registered(&server, enrolled, token)))
 }
 
@@ -70,7 +73,9 @@ pub async fn update(
 /// # Errors
 /// It was deleted before, or the store could not forget it.
 pub async fn delete(State(server): State<Arc<Server>>, request: Verified<Management>) -> Result<StatusCode, Rejection> {
-    server.store.unregister(&request.enrolled().client_id, server.now()).await?;
+    let client_id = &request.enrolled().client_id;
+    server.store.unregister(client_id, server.now()).await?;
+    server.record(Event::Deleted { client_id }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 
+use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::error::Rejection;
 use crate::profile::standing::Standing;
 use crate::profile::verified::Verified;
+use crate::secret::Digest;
 
 /// Takes the bank's word. 204: it holds from now on.
 ///
@@ -16,5 +18,7 @@ use crate::profile::verified::Verified;
 /// The store could not remember it.
 pub async fn handle(State(server): State<Arc<Server>>, word: Verified<Standing>) -> Result<StatusCode, Rejection> {
     server.store.hear(&word, server.now()).await?;
+    let user = Digest::of(word.sub().as_bytes());
+    server.record(if word.locked() { Event::Locked { user } } else { Event::Good { user } }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

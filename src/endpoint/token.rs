@@ -32,6 +32,8 @@ pub async fn handle(State(server): State<Arc<Server>>, request: Verified<Exchang
 async fn redeem(server: &Server, request: &Verified<Redemption>) -> Result<Tokens, Rejection> {
     let now = server.now();
     let ready = server.store.poll(request, now).await?;
+    // Before the approval is spent, not after.
+    server.audit.is_ready(now).await?;
     let minted = Minted::of_approval(server, (request.sender(), &ready), now)?;
     server.store.redeem(ready, &minted.issued(), now).await?;
     let client_id = &request.sender().client.client_id;
@@ -43,7 +45,7 @@ async fn redeem(server: &Server, request: &Verified<Redemption>) -> Result<Token
 /// Nothing leaves before it is recorded; what cannot be recorded is taken back.
 async fn hand_out(server: &Server, minted: Minted, event: Event<'_>) -> Result<Tokens, Rejection> {
     if let Err(refusal) = server.record(event).await {
-        server.store.take_back(&minted.issued(), server.now()).await?;
+        server.store.take_back(&minted.issued(), server.now()).await;
         return Err(refusal);
     }
     Ok(minted.into_answer())

@@ -1,5 +1,5 @@
 //! [`Backend`]: the seam between the [`Store`](super::Store) and memory or Redis. It holds bytes and swaps them, and knows nothing of what they mean.
-//! `tests/store_contract.rs` says what each backend has to do.
+//! `tests/store_contract` says what each backend has to do.
 
 use async_trait::async_trait;
 

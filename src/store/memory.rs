@@ -116,7 +116,7 @@ impl Memory {
 
     fn post(&self, parcel: Vec<u8>, due: Timestamp) -> Result<(), Unavailable> {
         let mut outbox = self.outbox();
-        if outbox.len() >= self.most {
+        if outbox.len() >= self.most * SHELVES {
             return Err(Unavailable("the outbox of the memory store is full"));
         }
         outbox.insert(parcel, due);
@@ -130,7 +130,7 @@ impl Memory {
     fn take_over(&self, now: Timestamp, until: Timestamp, most: u32) -> Vec<Vec<u8>> {
         let mut outbox = self.outbox();
         let mut taken: Vec<_> = outbox.iter_mut().filter(|(_, due)| **due <= now).collect();
-        taken.sort_by_key(|(_, due)| **due);
+        taken.sort_by(|(one, due), (other, later)| (due, one).cmp(&(later, other)));
         taken
             .into_iter()
             .take(usize::try_from(most).unwrap_or(usize::MAX))

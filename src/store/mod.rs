@@ -14,6 +14,7 @@ mod trip;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -31,6 +32,9 @@ use crate::store::trip::{Seen, Trip};
 /// How long an id is remembered after it expired, in seconds, to say `expired_token` and `access_denied` (CIBA §11). Taste: long enough for any client
 /// that is still polling, short enough that a store in memory stays small.
 const REMEMBERED: u32 = 600;
+
+/// How long to wait before each try to spend or decide a grant, while the outcome of the one before is unknown.
+const TRIED_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(400)];
 
 /// How often an operation starts over when others swap the same record under it.
 const TRIES: usize = 16;

@@ -9,11 +9,11 @@ use crate::profile::decision::{Decision, Verdict};
 use crate::profile::redemption::Redemption;
 use crate::profile::verified::Verified;
 use crate::secret::{Digest, Sealed, Secret};
-use crate::store::backend::{Family, Key, Step};
+use crate::store::backend::{Family, Key};
 use crate::store::outbox::LEASE;
 use crate::store::standing::{self, Word};
 use crate::store::trip::Trip;
-use crate::store::{REMEMBERED, Store, taken, write};
+use crate::store::{REMEMBERED, Store, TRIED_AFTER, contended, taken, write};
 
 /// A request that was accepted.
 pub struct Opened {
@@ -25,19 +25,15 @@ pub struct Opened {
     pub interval: u32,
 }
 
-/// A decision that can be taken, for as long as nobody takes another.
-pub struct Decidable {
-    decided: Grant,
+/// A decision that can be taken, and has not been.
+pub struct Deciding {
+    /// Whose request it is about.
+    pub client_id: String,
+    /// What its client is to be told, if it wants to be told.
+    pub notice: Option<Notice>,
     key: Key,
     seen: Vec<u8>,
-    notice: Option<Notice>,
-}
-
-impl Decidable {
-    /// Whose request it is.
-    pub fn client_id(&self) -> &str {
-        &self.decided.client_id
-    }
+    decided: Grant,
 }
 
 /// An approval that may be redeemed once.
@@ -89,35 +85,29 @@ impl Store {
         let mut trip = Trip::plain();
         trip.swap(key(&auth_req_id), write(&grant), &grant, now);
         trip.swap(pace, write(&NOT_YET), &NOT_YET, now);
-        self.go(trip).await?;
+        self.tidy(trip).await;
         Err(refusal)
     }
 
-    /// Closes a request that nobody could be asked about: a decision on it comes too late.
+    /// What it takes to close a request that nobody could be asked about: a decision on it comes too late. Its client does not know of it, and is not told.
     ///
     /// # Errors
     /// As for [`decide`](Self::decide).
-    pub async fn withdraw(&self, opened: &Opened, now: Timestamp) -> Result<(), Rejection> {
-        let decidable = self.judge((&opened.auth_req_id, false), &Verdict::Deny, now).await?;
-        self.decide(decidable, now).await.map(drop)
+    pub async fn withdraw(&self, opened: &Opened, now: Timestamp) -> Result<Deciding, Rejection> {
+        let withdrawn = self.deciding(&opened.auth_req_id, &Verdict::Deny, now).await?;
+        Ok(Deciding { notice: None, ..withdrawn })
     }
 
-    /// Whether the person's decision can be taken. Until it [is](Self::decide), nobody finds it; so it can be recorded first.
+    /// What it takes to carry out the person's decision.
     ///
     /// # Errors
     /// [`Reason::UnknownDecision`], [`Reason::AlreadySettled`], [`Reason::InvalidRequest`] without an acr that was asked for, [`Reason::AccessForbidden`]
     /// for another user's yes and for one who is locked, [`Reason::TemporarilyUnavailable`].
-    pub async fn decidable(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<Decidable, Rejection> {
-        self.judge((decision.auth_req_id(), true), decision.verdict(), now).await
+    pub async fn decide(&self, decision: &Verified<Decision>, now: Timestamp) -> Result<Deciding, Rejection> {
+        self.deciding(decision.auth_req_id(), decision.verdict(), now).await
     }
 
-    /// The client is told only where it knows of the request.
-    async fn judge(
-        &self,
-        (auth_req_id, known): (&Secret, bool),
-        verdict: &Verdict,
-        now: Timestamp,
-    ) -> Result<Decidable, Rejection> {
+    async fn deciding(&self, auth_req_id: &Secret, verdict: &Verdict, now: Timestamp) -> Result<Deciding, Rejection> {
         let key = key(auth_req_id);
         let mut trip = Trip::plain();
         let grant = trip.load::<Grant>(key);
@@ -128,40 +118,58 @@ impl Store {
         let mut back = self.go(trip).await?;
         let unknown = || Rejection::new(Reason::UnknownDecision, "CIBA-8-3", "no such request");
         let (grant, seen) = back.found(grant)?.ok_or_else(unknown)?;
-        let (asked_at, expires_at, sealed) = (grant.asked.at, grant.expires_at, grant.asked.notify.clone());
+        let (asked_at, sealed) = (grant.asked.at, grant.asked.notify.clone());
         let decided = grant.decide(verdict, now).map_err(undecidable)?;
         if let Some(word) = word
             && !Word::lets(back.found(word)?, asked_at)
         {
             return Err(Rejection::new(Reason::AccessForbidden, "CIBA-13-11", "the user is locked, or was"));
         }
-        let token = sealed.filter(|_| known).and_then(|sealed| sealed.open(auth_req_id));
-        let notice = token.map(|token| self.pack((&decided.client_id, expires_at), token, auth_req_id));
-        Ok(Decidable { decided, key, seen, notice })
+        let token = sealed.and_then(|sealed| sealed.open(auth_req_id));
+        let whose = (decided.client_id.clone(), decided.expires_at);
+        let notice = token.map(|token| self.pack(whose.clone(), token, auth_req_id));
+        Ok(Deciding { client_id: whose.0, notice, key, seen, decided })
     }
 
-    /// Takes the decision; of several at once, exactly one wins. What the client is to be told, if it wants to be told, is noted on the same trip.
+    /// Carries the decision out, and notes what the client is owed on the same trip. Of several at once, exactly one wins. Where a trip ends without an
+    /// answer, the next one can tell: what is there is what was decided, or it is not.
     ///
     /// # Errors
-    /// [`Reason::AlreadySettled`] for all others, [`Reason::TemporarilyUnavailable`].
-    pub async fn decide(&self, decidable: Decidable, now: Timestamp) -> Result<Option<Notice>, Rejection> {
-        let Decidable { decided, key, seen, notice } = decidable;
+    /// [`Reason::AlreadySettled`] for all but one, [`Reason::TemporarilyUnavailable`].
+    pub async fn settle(&self, deciding: &Deciding, now: Timestamp) -> Result<(), Rejection> {
+        let Deciding { notice, key, seen, decided, .. } = deciding;
         let sweep_at = decided.expires_at.plus(REMEMBERED);
-        let mut trip = Trip::plain();
-        let swapped = trip.swap(key, seen, &decided, sweep_at);
-        if let Some(Notice { parcel, .. }) = &notice {
-            trip.outbox(Step::Post(parcel.0.clone(), now.plus(LEASE), sweep_at));
-        }
-        if self.go(trip).await?.done(swapped) {
-            return Ok(notice);
-        }
-        if let Some(Notice { parcel, .. }) = &notice {
+        let mut unknown = None;
+        for wait in TRIED_AFTER {
+            tokio::time::sleep(wait).await;
             let mut trip = Trip::plain();
-            trip.outbox(Step::CrossOut(parcel.0.clone()));
-            self.go(trip).await?;
+            if let Some(Notice { parcel, .. }) = notice {
+                trip.post(parcel, now.plus(LEASE), sweep_at);
+            }
+            let swapped = trip.swap(*key, seen.clone(), decided, sweep_at);
+            let won = match self.go(trip).await {
+                Ok(mut back) => back.done(swapped) || (unknown.is_some() && self.is_there(*key, decided).await?),
+                Err(refusal) => {
+                    unknown = Some(refusal);
+                    continue;
+                }
+            };
+            if won {
+                return Ok(());
+            }
+            if let Some(Notice { parcel, .. }) = notice {
+                let mut trip = Trip::plain();
+                trip.cross_out(parcel);
+                self.tidy(trip).await;
+            }
+            return Err(undecidable(Undecidable::Settled));
         }
-        // What is undecided changes by being decided and by nothing else.
-        Err(undecidable(Undecidable::Settled))
+        Err(unknown.unwrap_or_else(contended))
+    }
+
+    async fn is_there(&self, key: Key, decided: &Grant) -> Result<bool, Rejection> {
+        let found: Option<(Grant, _)> = self.get(key).await?;
+        Ok(found.is_some_and(|(grant, _)| grant.was_decided_as(decided)))
     }
 
     /// What a poll finds: an approval, or the refusal CIBA §11 has for everything else. Unknown and another client's look the same.

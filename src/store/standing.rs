@@ -92,7 +92,7 @@ impl Store {
         self.count(request, (&taken_off, &taken_off), now).await
     }
 
-    /// Counts on, by the client and about the user, or refuses and counts neither.
+    /// Counts on, by the client and about the user, or refuses. Where others count at the same moment, one may have been counted before the other refuses.
     async fn count(
         &self,
         request: &Verified<Backchannel>,

@@ -1,7 +1,6 @@
 //! Access tokens and refresh tokens, as the store sees them: by digest, live until they expire, are revoked, or lose whom they stand for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,10 +20,7 @@ use crate::store::backend::{Family, Key};
 use crate::store::requests::Ready;
 use crate::store::standing::{self, Word};
 use crate::store::trip::{Done, Seen, Trip};
-use crate::store::{REMEMBERED, Store, TRIES, contended, taken, write};
-
-/// How long to wait before each try to spend a grant, while the outcome of the one before is unknown.
-const TRIED_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(400)];
+use crate::store::{REMEMBERED, Store, TRIED_AFTER, TRIES, contended, taken, write};
 
 /// What an access token stands for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -163,20 +159,17 @@ impl Store {
                 }
                 (false, _) => spent(),
             };
-            self.go(trip).await?;
+            self.tidy(trip).await;
             return Err(refusal);
         }
         Err(unknown.unwrap_or_else(contended))
     }
 
     /// Ends what was `issued` and given to nobody.
-    ///
-    /// # Errors
-    /// [`Reason::TemporarilyUnavailable`].
-    pub async fn take_back(&self, issued: &Issued<'_>, now: Timestamp) -> Result<(), Rejection> {
+    pub async fn take_back(&self, issued: &Issued<'_>, now: Timestamp) {
         let mut trip = Trip::plain();
         issued.take_back(&mut trip, now);
-        self.go(trip).await.map(drop)
+        self.tidy(trip).await;
     }
 
     async fn was_redeemed_for(&self, key: Key, issued: &Issued<'_>) -> Result<bool, Rejection> {
@@ -230,7 +223,7 @@ impl Store {
             (Ok(false), _) => Rejection::new(Reason::InvalidGrant, "RT-1", "the user is locked, or was"),
             (Err(unread), _) => unread,
         };
-        self.take_back(issued, now).await?;
+        self.take_back(issued, now).await;
         Err(refusal)
     }
 

@@ -21,6 +21,9 @@ const SPENT_LONGER: u32 = 60;
 /// Where the answer of a step that is done or not will be.
 pub(super) struct Done(usize);
 
+/// Where the parcels that are due will be.
+pub(super) struct Due(usize);
+
 /// Where the answer of a step that finds a `T` or not will be.
 pub(super) struct Slot<T>(usize, PhantomData<fn() -> T>);
 
@@ -85,9 +88,24 @@ impl Trip {
         }
     }
 
-    /// A step of the outbox.
-    pub(super) fn outbox(&mut self, step: Step) -> Done {
-        Done(self.step(step))
+    /// Puts `parcel` in the outbox.
+    pub(super) fn post(&mut self, Parcel(parcel): &Parcel, due: Timestamp, sweep_at: Timestamp) -> Done {
+        Done(self.step(Step::Post(parcel.clone(), due, sweep_at)))
+    }
+
+    /// Moves the time of `parcel`.
+    pub(super) fn hold(&mut self, Parcel(parcel): &Parcel, due: Timestamp) -> Done {
+        Done(self.step(Step::Hold(parcel.clone(), due)))
+    }
+
+    /// Takes `parcel` out.
+    pub(super) fn cross_out(&mut self, Parcel(parcel): &Parcel) -> Done {
+        Done(self.step(Step::CrossOut(parcel.clone())))
+    }
+
+    /// Takes over what is due.
+    pub(super) fn take_over(&mut self, now: Timestamp, until: Timestamp, most: u32) -> Due {
+        Due(self.step(Step::TakeOver { now, until, most }))
     }
 
     /// Puts `value` where something is, for as long as that would have been there, and finds what was.
@@ -97,11 +115,11 @@ impl Trip {
 }
 
 impl Back {
-    /// Which parcels the step found; none, where it was to find none.
-    pub(super) fn parcels(&mut self, Done(at): Done) -> Vec<Parcel> {
+    /// The parcels that were due.
+    pub(super) fn parcels(&mut self, Due(at): Due) -> Vec<Parcel> {
         match self.outcome(at) {
             Outcome::Parcels(parcels) => parcels.into_iter().map(Parcel).collect(),
-            Outcome::Done(_) | Outcome::Found(_) => Vec::new(),
+            Outcome::Done(_) | Outcome::Found(_) => unreachable!("the backend answers each step in kind"),
         }
     }
 
@@ -143,6 +161,13 @@ impl Store {
         let mut trip = Trip::plain();
         let done = trip.place(key, seen, value, sweep_at);
         Ok(self.go(trip).await?.done(done))
+    }
+
+    /// Makes a trip that puts away what nobody will ask for. Where it fails, that stays until it is swept.
+    pub(super) async fn tidy(&self, trip: Trip) {
+        if let Err(refusal) = self.go(trip).await {
+            tracing::warn!(cause = refusal.cause, "what is of no use any more stays in the store until it is swept");
+        }
     }
 
     /// Makes the trip. Where an id was spent before, whatever else was done counts for nothing: what a trip puts beside ids has to be of no use to anybody.

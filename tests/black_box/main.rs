@@ -64,6 +64,7 @@ mod shape;
 mod software_statement;
 mod standing;
 mod store_down;
+mod store_lost;
 mod token_endpoint;
 mod transport;
 mod user_code;

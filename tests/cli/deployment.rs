@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// A folder with `deploy/server.toml`, and beside it what `certs dev` made.
 pub(crate) struct Deployment(TempDir);
 
+/// What the configuration begins with in production.
+pub(crate) const IN_PRODUCTION: &str = "mode = \"production\"\n[audit]\nfile = \"audit.jsonl\"\n";
+
 impl Deployment {
     /// As it ships.
     pub(crate) fn new() -> Self {
@@ -63,6 +66,12 @@ impl Deployment {
         }
     }
 
+    /// Keeps everything in the store that `lines` describe, in place of memory.
+    pub(crate) fn store(&self, lines: &str) {
+        self.edit("kind = \"memory\"", lines);
+        self.edit("\ncapacity = 200000\n", "\n");
+    }
+
     /// Writes a file among the certificates.
     pub(crate) fn write(&self, name: &str, content: &str) {
         fs::write(self.certs().join(name), content).expect("written");
@@ -103,6 +112,11 @@ impl Deployment {
 
     /// What discovery answers at `port`.
     pub(crate) fn discovery(&self, port: u16) -> (u16, serde_json::Value) {
+        self.heard(port, "/.well-known/openid-configuration").expect("an answer")
+    }
+
+    /// What `path` answers at `port`, over a connection of its own.
+    pub(crate) fn heard(&self, port: u16, path: &str) -> Option<(u16, serde_json::Value)> {
         let mut trust = RootCertStore::empty();
         trust.add_parsable_certificates([CertificateDer::from_pem_file(self.certs().join("ca.pem")).expect("PEM")]);
         let tls = ClientConfig::builder_with_provider(provider())
@@ -113,9 +127,9 @@ impl Deployment {
         let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("a client");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let url = format!("https://localhost:{port}/.well-known/openid-configuration");
-            let response = http.get(url).send().await.expect("an answer");
-            (response.status().as_u16(), serde_json::from_str(&response.text().await.expect("a body")).expect("JSON"))
+            let response = http.get(format!("https://localhost:{port}{path}")).send().await.ok()?;
+            let (status, text) = (response.status().as_u16(), response.text().await.ok()?);
+            Some((status, serde_json::from_str(&text).expect("JSON")))
         })
     }
 }

@@ -1,14 +1,20 @@
 //! The binary as an operator meets it: what it prints, what it exits with, what it leaves behind.
 
 mod deployment;
+#[path = "../redis/server.rs"]
+mod server;
+mod serving;
 
+mod balanced;
 mod certs;
 mod check;
 mod check_clients;
 mod check_delivery;
 mod check_pairwise;
+mod check_store;
 mod check_wired;
 mod serve;
+mod serve_store;
 
 use deployment::{countersign, err, out};
 

@@ -1,12 +1,9 @@
 //! `countersign serve`: starts, answers, stops, and says why when it cannot.
 
-use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
 use crate::deployment::{Deployment, countersign, err};
+use crate::serving::Serving;
 
 #[test]
 fn serve_refuses_a_faulty_configuration_as_check_does() {
@@ -41,52 +38,6 @@ fn serve_answers_until_it_is_told_to_stop() {
         let mut serving = Serving::start(&deployment);
         let (status, body) = deployment.discovery(serving.port);
         assert_eq!((status, &body["issuer"]), (200, &"https://localhost:9443".into()));
-        let told = Command::new("kill").args([&format!("-{signal}"), &serving.child.id().to_string()]).status();
-        assert!(told.expect("kill is there").success());
-        assert_eq!(serving.ended().code(), Some(0), "SIG{signal}");
-    }
-}
-
-/// A server in a process of its own, which ends with the test.
-struct Serving {
-    child: Child,
-    /// Where the world comes in.
-    port: u16,
-    /// Held open, as a terminal would be.
-    _log: Lines<BufReader<ChildStderr>>,
-}
-
-impl Serving {
-    /// Starts it and waits until it says that it is ready.
-    fn start(deployment: &Deployment) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        let command = command.args(["serve", "--config"]).arg(deployment.config()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let port = loop {
-            let line = log.next().expect("it says that it is ready").expect("readable");
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-            if event["message"] == "ready" {
-                break event["listen"].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok()).expect("a port");
-            }
-        };
-        Self { child, port, _log: log }
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        for _ in 0..400 {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            sleep(Duration::from_millis(50));
-        }
-        panic!("it did not end");
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        assert_eq!(serving.told(signal).code(), Some(0), "SIG{signal}");
     }
 }

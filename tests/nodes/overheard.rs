@@ -1,4 +1,4 @@
-//! [`Overheard`]: what a server traces on the thread of the test: its trips to the store, and its warnings.
+//! [`Overheard`]: what a server traces on the thread of the test: its trips to the store.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// What was heard so far.
@@ -17,7 +17,6 @@ pub(crate) struct Overheard(Arc<Mutex<Notes>>);
 #[derive(Default)]
 struct Notes {
     trips: Vec<u64>,
-    warnings: Vec<String>,
 }
 
 impl Overheard {
@@ -38,11 +37,6 @@ impl Overheard {
         std::mem::take(&mut self.notes().trips)
     }
 
-    /// All warnings so far.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        self.notes().warnings.clone()
-    }
-
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,14 +48,6 @@ impl<S: Subscriber> Layer<S> for Overheard {
             let mut steps = Steps(None);
             span.record(&mut steps);
             self.notes().trips.push(steps.0.expect("a trip says how many steps it has"));
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if *event.metadata().level() <= Level::WARN {
-            let mut message = Message(String::new());
-            event.record(&mut message);
-            self.notes().warnings.push(message.0);
         }
     }
 }
@@ -76,14 +62,4 @@ impl Visit for Steps {
     }
 
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-}
-
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
-    }
 }

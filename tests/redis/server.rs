@@ -15,8 +15,9 @@ const PATIENCE: u32 = 2_000;
 pub(crate) struct RedisServer {
     pub(crate) port: u16,
     pub(crate) folder: TempDir,
+    listen: &'static str,
     arguments: Vec<String>,
-    child: Option<Child>,
+    pub(crate) child: Option<Child>,
 }
 
 impl RedisServer {
@@ -27,18 +28,31 @@ impl RedisServer {
 
     /// One with `arguments` of its own.
     pub(crate) fn with(arguments: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut server = Self { port: free_port(), folder, arguments, child: None };
+        Self::listening("--port", arguments)
+    }
+
+    /// One that listens at its port as `listen` says.
+    pub(crate) fn listening(listen: &'static str, arguments: &[&str]) -> Self {
+        let mut server = Self::resting(listen, arguments);
         server.start_again();
         server
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn resting(listen: &'static str, arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("redis.conf"), "save \"\"\n").expect("it can be written");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { port: free_port(), folder, listen, arguments, child: None }
     }
 
     /// Starts it on the same port, with the same files.
     pub(crate) fn start_again(&mut self) {
         assert!(self.child.is_none(), "it is running");
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        // A file that grows too large is an error of the write then, as a full disk is, and no signal that ends it.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec redis-server \"$@\"", "redis-server"]);
+        command.arg(self.path("redis.conf")).args([self.listen, &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--dir", self.folder.path().to_str().expect("UTF-8"), "--loglevel", "warning"]);
         command.args(["--logfile", self.path("redis.log").to_str().expect("UTF-8")]).args(&self.arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -96,7 +110,10 @@ impl Drop for RedisServer {
 /// A connection to the server on `port`, of somebody who may do anything.
 pub(crate) async fn admin(port: u16) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("a URL");
-    client.get_multiplexed_async_connection().await.expect("it runs")
+    // On a busy machine, and on a Redis that loads, an answer may take its time.
+    let patience = Some(Duration::from_secs(20));
+    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    client.get_multiplexed_async_connection_with_config(&config).await.expect("it runs")
 }
 
 /// A port that is free now.

@@ -1,8 +1,15 @@
 //! What every [`Backend`](countersign::store::backend::Backend) has to do. Written against the trait; a new backend joins with one line at the end.
 
 mod alone;
+#[path = "../redis/cluster.rs"]
+mod cluster;
 mod crowd;
+mod faults;
+#[path = "../redis/kinds.rs"]
+mod kinds;
 mod on_redis_servers;
+#[path = "../redis/proxy.rs"]
+mod proxy;
 #[path = "../redis/server.rs"]
 mod server;
 mod steps;

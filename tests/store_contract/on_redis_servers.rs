@@ -1,6 +1,5 @@
 //! The contract on Redis: on one server, and on a cluster of three.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,8 @@ use countersign::clock::Manual;
 use countersign::store::redis::Redis;
 use countersign::store::redis::place::{Place, Topology};
 
-use crate::server::{RedisServer, admin, free_port};
+use crate::cluster::Cluster;
+use crate::server::{RedisServer, admin};
 use crate::steps::{Elsewhere, START, Shared, World, found, insert, key, load, record};
 
 /// The servers whose time passes.
@@ -54,34 +54,10 @@ pub(crate) async fn standalone() -> (Shared, World, RedisServer) {
 }
 
 /// Three primaries that share the keys.
-pub(crate) async fn cluster() -> (Shared, World, Vec<RedisServer>) {
-    let node = |_| {
-        RedisServer::with(&[
-            "--appendonly",
-            "no",
-            "--cluster-enabled",
-            "yes",
-            "--cluster-port",
-            &free_port().to_string(),
-        ])
-    };
-    let nodes: Vec<RedisServer> = (0..3).map(node).collect();
-    let mut create = Command::new("redis-cli");
-    create.args(["--cluster", "create"]).args(nodes.iter().map(RedisServer::address)).arg("--cluster-yes");
-    let created = create.output().expect("redis-cli is installed");
-    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
-    for node in &nodes {
-        let mut admin = node.admin().await;
-        loop {
-            let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut admin).await.expect("a node");
-            if info.contains("cluster_state:ok") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    let (backend, world) = at(Topology::Cluster, nodes.iter().map(|node| node.port).collect()).await;
-    (backend, world, nodes)
+pub(crate) async fn cluster() -> (Shared, World, Cluster) {
+    let cluster = Cluster::start(0, &["--appendonly", "no"], None);
+    let (backend, world) = at(Topology::Cluster, cluster.ports()).await;
+    (backend, world, cluster)
 }
 
 /// What was answered is on the disk.

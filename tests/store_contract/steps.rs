@@ -1,6 +1,7 @@
 //! One step at a time, and a crowd that takes it together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::clock::{Clock, Manual, Timestamp};
@@ -8,9 +9,13 @@ use countersign::secret::Digest;
 use countersign::store::backend::{Backend, Family, Key, Outcome, Record, Step, Unavailable};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_000_000);
 pub(crate) const CROWD: u8 = 64;
+
+/// How long to wait for anything. Only a test that fails waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a backend stands in: a clock, and other records that time passes for.
 pub(crate) struct World {
@@ -42,7 +47,7 @@ impl World {
 pub(crate) type Shared = Arc<dyn Backend>;
 
 pub(crate) async fn one(backend: &Shared, step: Step) -> Result<Outcome, Unavailable> {
-    let outcomes = backend.run(vec![step]).await?;
+    let outcomes = timeout(PATIENCE, backend.run(vec![step])).await.expect("it has a deadline of its own")?;
     let [outcome] = &outcomes[..] else { panic!("{} outcomes of one step", outcomes.len()) };
     Ok(outcome.clone())
 }

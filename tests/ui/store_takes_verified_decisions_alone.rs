@@ -5,7 +5,7 @@ use countersign::profile::decision::Decision;
 use countersign::store::Store;
 
 async fn handle(store: &Store, decision: Decision, now: Timestamp) {
-    store.decidable(&decision, now).await.unwrap();
+    store.decide(&decision, now).await.unwrap();
 }
 
 fn main() {}

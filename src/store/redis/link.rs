@@ -7,16 +7,15 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, cmd, from_redis_value,
+};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::store::backend::Unavailable;
-use crate::store::redis::place::Door;
-
-/// How long a connection may take to be made.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
+use crate::store::redis::place::{CONNECT, Door};
 
 /// How often a command that was not carried out, because the cluster moves keys or elects a primary, is sent again, and after how long.
 const MOVED: u32 = 4;
@@ -55,7 +54,7 @@ impl Failed {
         })
     }
 
-    fn of(error: &RedisError) -> Self {
+    pub(super) fn of(error: &RedisError) -> Self {
         match error.kind() {
             ErrorKind::Server(
                 ServerErrorKind::BusyLoading
@@ -75,7 +74,7 @@ impl Failed {
     }
 
     /// Whether another connection may do better.
-    const fn is_of_the_connection(self) -> bool {
+    pub(super) const fn is_of_the_connection(self) -> bool {
         matches!(self, Self::Broken | Self::NotServing)
     }
 }
@@ -118,6 +117,19 @@ impl Connection {
         }
     }
 
+    /// Whether it leads to one server alone.
+    pub(super) const fn is_of_one(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
+    /// What a cluster says of itself; nothing, where there is none.
+    pub(super) async fn ask_of_the_cluster(&mut self) -> Result<Option<String>, RedisError> {
+        match self {
+            Self::One(_) => Ok(None),
+            Self::Cluster(_) => Ok(Some(from_redis_value(self.ask(cmd("CLUSTER").arg("INFO")).await?)?)),
+        }
+    }
+
     /// The answer of every primary to `command`.
     pub(super) async fn ask_all(&mut self, command: Cmd) -> Result<Vec<Value>, RedisError> {
         match self {
@@ -145,16 +157,33 @@ impl Connection {
 /// Sends `command` until it is carried out or refused for good; it is sent again only where Redis said that it was not carried out.
 async fn settled(mut connection: ClusterConnection, command: Cmd) -> Result<Value, RedisError> {
     let mut left = MOVED;
-    loop {
-        let answer = connection.req_packed_command(&command).await.and_then(Value::extract_error);
-        match answer {
-            Err(error) if left > 0 && Failed::of(&error) == Failed::NotServing => {
-                left -= 1;
-                sleep(MOVED_WAIT).await;
-            }
-            answer => return answer,
-        }
+    let mut answer = connection.req_packed_command(&command).await.and_then(Value::extract_error);
+    while let Err(error) = &answer
+        && left > 0
+        && Failed::of(error) == Failed::NotServing
+    {
+        left -= 1;
+        answer = if let Some(node) = asked(error) {
+            // The node takes it after an `ASKING` alone, so the two travel together.
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.cmd("ASKING").add_command(command.clone());
+            connection.route_pipeline(pipeline, 1, 1, node).await.and_then(|answers| {
+                let none = || RedisError::from((ErrorKind::UnexpectedReturnType, "no answer"));
+                answers.into_iter().next().ok_or_else(none)?.extract_error()
+            })
+        } else {
+            sleep(MOVED_WAIT).await;
+            connection.req_packed_command(&command).await.and_then(Value::extract_error)
+        };
     }
+    answer
+}
+
+/// The node to ask instead, while a slot is on its way there: all that is new in the slot is there already.
+fn asked(error: &RedisError) -> Option<SingleNodeRoutingInfo> {
+    let (address, _) = error.redirect_node().filter(|_| error.kind() == ErrorKind::Server(ServerErrorKind::Ask))?;
+    let (host, port) = address.rsplit_once(':')?;
+    Some(SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port: port.parse().ok()? })
 }
 
 /// The connection of the moment.

@@ -10,7 +10,6 @@ mod report;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -20,11 +19,8 @@ use crate::clock::Clock;
 use crate::store::backend::{Backend, Outcome, Step, Trouble, Unavailable};
 use crate::store::redis::command::{command, outcome};
 use crate::store::redis::link::{Failed, Link};
-use crate::store::redis::place::Place;
+use crate::store::redis::place::{DEADLINE, Place};
 use crate::store::redis::watch::Watch;
-
-/// How long a trip may take. A client that waits longer than this is better told to come back.
-const DEADLINE: Duration = Duration::from_secs(1);
 
 /// Trips under way at once: as many as Redis answers within the deadline on a bad day, and few enough that a Redis that hangs costs no memory.
 const MOST: usize = 1_024;

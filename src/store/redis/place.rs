@@ -1,6 +1,7 @@
 //! [`Place`]: where Redis is, and as whom to appear there.
 
 use std::fmt;
+use std::time::Duration;
 
 use redis::cluster::ClusterClient;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
@@ -10,7 +11,15 @@ use redis::{
 };
 
 use crate::secret::Secret;
-use crate::store::redis::link::CONNECT;
+
+/// How long a connection may take to be made.
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
+
+/// How long it may take to get one, where some of several addresses do not answer.
+pub(super) const CONNECT_ANY: Duration = Duration::from_secs(4);
+
+/// How long a trip may take. A client that waits longer than this is better told to come back.
+pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 
 /// How the servers of Redis stand to each other.
 #[derive(Clone, Debug)]
@@ -100,8 +109,8 @@ impl Place {
                 let mut builder = ClusterClient::builder(self.infos()?)
                     .retries(0)
                     .connection_timeout(CONNECT)
-                    .response_timeout(super::DEADLINE)
-                    .overall_response_timeout(Some(super::DEADLINE));
+                    .response_timeout(DEADLINE)
+                    .overall_response_timeout(Some(DEADLINE));
                 if let Some(tls) = &self.tls {
                     builder = builder.tls(TlsMode::Secure).certs(tls.certificates());
                 }
