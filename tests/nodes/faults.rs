@@ -71,7 +71,7 @@ async fn the_line_is_slow() {
     let line = Proxy::before(redis.port).await;
     let sales = Sales::open(line.port).await;
     sales.go_on(SOME).await;
-    line.set(Way::Slow(Duration::from_millis(50)));
+    line.set(Way::Slow(Duration::from_millis(100)));
     sales.go_on(SOME).await;
     line.set(Way::Pass);
     all_is_well(sales).await;
