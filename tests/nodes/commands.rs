@@ -3,6 +3,7 @@
 use futures_util::{Stream, StreamExt};
 use redis::aio::MultiplexedConnection;
 
+use crate::node::in_time;
 use crate::server::RedisServer;
 
 /// Everything that Redis is told from now on. `INFO commandstats` could not tell the looks of the watch from the rest.
@@ -27,7 +28,7 @@ impl Commands {
         redis::cmd("ECHO").arg(&mark).exec_async(&mut self.marker).await.expect("it runs");
         let mut found = Vec::new();
         loop {
-            let line = self.lines.next().await.expect("it runs");
+            let line = in_time(self.lines.next()).await.expect("it runs");
             if line.contains(&mark) {
                 return found;
             }

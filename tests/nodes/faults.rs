@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign::secret::{Entropy, System};
 use tokio::time::sleep;
 
+use crate::node::until;
 use crate::process::redis;
 use crate::proxy::{Proxy, Way};
 use crate::sales::{Sales, Takings};
@@ -70,7 +71,7 @@ async fn the_line_is_slow() {
     let line = Proxy::before(redis.port).await;
     let sales = Sales::open(line.port).await;
     sales.go_on(SOME).await;
-    line.set(Way::Slow(Duration::from_millis(50)));
+    line.set(Way::Slow(Duration::from_millis(100)));
     sales.go_on(SOME).await;
     line.set(Way::Pass);
     all_is_well(sales).await;
@@ -138,13 +139,8 @@ async fn redis_may_forget_and_is_not_used_until_it_may_not() {
     sales.go_on(SOME).await;
     configure(&redis, "maxmemory-policy", "allkeys-lru").await;
     for node in sales.nodes.iter() {
-        let because = loop {
-            let heard = sales.till.ready(node).await;
-            if heard.status == 503 {
-                break heard.body["because"].as_str().expect("a reason").to_owned();
-            }
-            sleep(Duration::from_millis(20)).await;
-        };
+        until(async || sales.till.ready(node).await.status == 503).await;
+        let because = sales.till.ready(node).await.text;
         assert!(because.contains("CONFIG SET maxmemory-policy noeviction"), "{because}");
         sales.till.ask(node).await.refused(503, "temporarily_unavailable");
         sales.till.poll(node, &"a".repeat(43)).await.refused(503, "temporarily_unavailable");

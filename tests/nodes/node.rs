@@ -1,6 +1,7 @@
 //! [`Nodes`]: servers of one issuer that go by one clock and share a Redis, or whatever memory a test gives them.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use countersign::audit::Audit;
 use countersign::clock::{Clock, Manual, System};
@@ -9,6 +10,7 @@ use countersign::secret::{Entropy, Seeded};
 use countersign::store::backend::Backend;
 use countersign::store::redis::Redis;
 use countersign::store::redis::place::{Place, Topology};
+use tokio::time::{sleep, timeout};
 
 use crate::bank::{Bank, pki};
 use crate::server::RedisServer;
@@ -96,4 +98,19 @@ pub(crate) fn on_redis(shipped: &str, port: u16) -> String {
         key.to_str().expect("UTF-8")
     );
     shipped.replace(memory, &redis)
+}
+
+/// What should happen soon, with all the time a busy machine may need.
+pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_mins(1), what).await.expect("it comes to an end")
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(mut so: impl AsyncFnMut() -> bool) {
+    in_time(async {
+        while !so().await {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }

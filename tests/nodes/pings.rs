@@ -1,15 +1,13 @@
 //! No ping is lost with a server: what one left undone another delivers, once, and nobody who looks into the outbox learns anything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign::store::backend::Backend;
 use countersign::store::memory::Memory;
 use tokio::runtime::Runtime;
-use tokio::time::sleep;
 
 use crate::bank::{Bank, certificates, pkcs8, pki};
-use crate::node::Nodes;
+use crate::node::{Nodes, in_time, until};
 use crate::seen::Seen;
 use crate::teller::{Says, Teller, response};
 use crate::wired::{switched_on, till10};
@@ -18,9 +16,6 @@ const TOKEN: &str = "8d67dc78-7faa-4d41-aabd-67707b374255";
 
 /// Longer than a server has a parcel to itself, however often it tried: 30 seconds, and as long as it waits between two tries.
 const LEASE_IS_OVER: i64 = 40;
-
-/// How often to look whether the outbox is empty, a hundred times a second.
-const PATIENCE: u32 = 3_000;
 
 /// A client's endpoint that says this.
 async fn endpoint(says: Says) -> Teller {
@@ -70,13 +65,10 @@ async fn is_settled(nodes: &Nodes) {
 /// Waits until so many parcels are in the outbox.
 async fn holds(nodes: &Nodes, parcels: u32) {
     let mut admin = nodes.redis.admin().await;
-    for _ in 0..PATIENCE {
-        if redis::cmd("ZCARD").arg("cs:outbox").query_async::<u32>(&mut admin).await.expect("it runs") == parcels {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the outbox never holds {parcels}");
+    until(async || {
+        redis::cmd("ZCARD").arg("cs:outbox").query_async::<u32>(&mut admin).await.expect("it runs") == parcels
+    })
+    .await;
 }
 
 /// One server takes a decision and ends before the client has answered it; another delivers. A client that hangs is content at the second call, and
@@ -98,7 +90,7 @@ async fn goes_on(first: Says, shared: impl Fn(&Nodes) -> Option<Arc<dyn Backend>
     let other = nodes.node_on(seen.clone(), |shipped| switched_on(shipped, &teller.url)).await;
     let auth_req_id = asked(&one).await;
     assert_eq!(one.approve(&auth_req_id).await.status, 204);
-    assert!(teller.call().await.text.contains(&auth_req_id));
+    assert!(in_time(teller.call()).await.text.contains(&auth_req_id));
     mortal.end();
     teller.calls();
     let before = teller.knocks();
@@ -110,7 +102,7 @@ async fn goes_on(first: Says, shared: impl Fn(&Nodes) -> Option<Arc<dyn Backend>
     nodes.clock.advance(LEASE_IS_OVER);
     let calls = if hangs { 1 } else { 2 };
     for _ in 0..calls {
-        let call = teller.call().await;
+        let call = in_time(teller.call()).await;
         assert!(call.text.contains(&auth_req_id) && call.text.contains(TOKEN), "{}", call.text);
     }
     // The time of whatever is still there comes again; of what was answered, it does not.
@@ -144,7 +136,7 @@ async fn what_was_delivered_is_delivered_by_nobody_else() {
     seen.trips();
     assert_eq!(other.approve(&auth_req_id).await.status, 204);
     assert_eq!(seen.trips(), [2, 2], "a decision and what is owed for it are two trips");
-    teller.call().await;
+    in_time(teller.call()).await;
     is_settled(&nodes).await;
     nodes.clock.advance(LEASE_IS_OVER);
     seen.looked_twice().await;
@@ -164,7 +156,7 @@ async fn nobody_learns_anything_from_the_outbox() {
     let bank = nodes.node(&teller.url).await;
     let auth_req_id = asked(&bank).await;
     assert_eq!(bank.deny(&auth_req_id).await.status, 204);
-    teller.call().await;
+    in_time(teller.call()).await;
     let mut admin = nodes.redis.admin().await;
     let parcels: Vec<Vec<u8>> =
         redis::cmd("ZRANGE").arg("cs:outbox").arg(0).arg(-1).query_async(&mut admin).await.expect("it runs");
@@ -192,7 +184,7 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     };
     let auth_req_id = asked(&one).await;
     assert_eq!(one.approve(&auth_req_id).await.status, 204);
-    teller.call().await;
+    in_time(teller.call()).await;
     mortal.end();
     let runtime = Runtime::new().expect("a runtime");
     let seen = Seen::on(nodes.backend().await);
@@ -204,7 +196,7 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     assert_eq!(teller.knocks(), 1, "who cannot read it cannot send it");
     let next = asked(&bank).await;
     assert_eq!(bank.approve(&next).await.status, 204);
-    assert!(teller.call().await.text.contains(&next), "it goes on with its own");
+    assert!(in_time(teller.call()).await.text.contains(&next), "it goes on with its own");
 
     holds(&nodes, 1).await;
     mortal.end();
@@ -212,7 +204,7 @@ async fn what_is_under_another_key_is_left_to_who_has_it_and_what_is_no_parcel_g
     let mut admin = nodes.redis.admin().await;
     redis::cmd("ZADD").arg("cs:outbox").arg(0).arg("none").exec_async(&mut admin).await.expect("it runs");
     nodes.clock.advance(LEASE_IS_OVER);
-    let told = teller.call().await;
+    let told = in_time(teller.call()).await;
     assert!(told.text.contains(&auth_req_id), "{}", told.text);
     is_settled(&nodes).await;
     till10(&ours).poll(&auth_req_id).await.ok();

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::heard::Heard;
+use crate::node::{in_time, until};
 use crate::oracle::{Got, Oracle, digest};
 use crate::process::{Process, Webhook};
 use crate::till::Till;
@@ -74,26 +75,20 @@ impl Sales {
 
     /// Waits until so many more are done.
     pub(crate) async fn go_on(&self, more: usize) {
-        let before = self.done.load(Ordering::SeqCst);
-        while self.done.load(Ordering::SeqCst) < before + more {
-            sleep(Duration::from_millis(10)).await;
-        }
+        let enough = self.done.load(Ordering::SeqCst) + more;
+        until(async || self.done.load(Ordering::SeqCst) >= enough).await;
     }
 
     /// Waits until so many more were told to come back.
     pub(crate) async fn falter(&self, more: usize) {
-        let before = self.refused.load(Ordering::SeqCst);
-        while self.refused.load(Ordering::SeqCst) < before + more {
-            sleep(Duration::from_millis(10)).await;
-        }
+        let enough = self.refused.load(Ordering::SeqCst) + more;
+        until(async || self.refused.load(Ordering::SeqCst) >= enough).await;
     }
 
     /// Waits until both servers are ready.
     pub(crate) async fn recover(&self) {
         for node in self.nodes.iter() {
-            while self.till.ready(node).await.status != 200 {
-                sleep(Duration::from_millis(20)).await;
-            }
+            until(async || self.till.ready(node).await.status == 200).await;
         }
     }
 
@@ -101,7 +96,7 @@ impl Sales {
     pub(crate) async fn close(self) -> Takings {
         self.closing.store(true, Ordering::SeqCst);
         let (mut made, mut lost) = (Vec::new(), HashSet::new());
-        for sale in self.lanes.join_all().await.into_iter().flatten() {
+        for sale in in_time(self.lanes.join_all()).await.into_iter().flatten() {
             match sale {
                 Sale::Made(got) => made.push(got),
                 Sale::Lost(auth_req_id) => drop(lost.insert(digest(&auth_req_id))),

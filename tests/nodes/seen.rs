@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::store::backend::{Backend, Outcome, Step, Unavailable};
-use tokio::time::sleep;
+
+use crate::node::until;
 
 /// A backend that is watched.
 pub(crate) struct Seen {
@@ -28,10 +28,8 @@ impl Seen {
 
     /// Waits until whoever is behind this has looked twice for what others left behind.
     pub(crate) async fn looked_twice(&self) {
-        let before = self.looks.load(Ordering::SeqCst);
-        while self.looks.load(Ordering::SeqCst) < before + 2 {
-            sleep(Duration::from_millis(20)).await;
-        }
+        let enough = self.looks.load(Ordering::SeqCst) + 2;
+        until(async || self.looks.load(Ordering::SeqCst) >= enough).await;
     }
 }
 

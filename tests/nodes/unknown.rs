@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
+use futures_util::future::join;
 use tokio::sync::Barrier;
 
 use crate::bank::Bank;
 use crate::drawn::Drawn;
-use crate::node::{NOWHERE, Nodes};
+use crate::node::{NOWHERE, Nodes, in_time};
 use crate::wired::{is_live, switched_on, till9};
 
 /// A backend that does not say what became of some redemptions.
@@ -137,7 +138,7 @@ async fn when_another_was_faster_meanwhile_there_is_nothing_and_nothing_live() {
         world.meeting.wait().await;
         tokens
     };
-    let (lost, tokens) = tokio::join!(slow.poll(&auth_req_id), winning);
+    let (lost, tokens) = in_time(join(slow.poll(&auth_req_id), winning)).await;
     lost.refused(400, "invalid_grant");
     world.lives_alone(&tokens.text("access_token")).await;
     fast.refresh(&tokens.text("refresh_token")).await.ok();
@@ -154,7 +155,7 @@ async fn when_it_was_carried_out_the_other_was_not_faster() {
         world.meeting.wait().await;
         heard
     };
-    let (tokens, lost) = tokio::join!(first.poll(&auth_req_id), losing);
+    let (tokens, lost) = in_time(join(first.poll(&auth_req_id), losing)).await;
     lost.refused(400, "invalid_grant");
     world.lives_alone(&tokens.text("access_token")).await;
 }
