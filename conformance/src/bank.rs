@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Extension, Path as Segments, Request, State};
@@ -23,9 +24,29 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::Options;
+use crate::Fault;
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Fallible<T> = Result<T, Fault>;
+
+/// Where the bank is, and whom it works with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9445")]
+    listen: SocketAddr,
+    /// The issuer of the server
+    #[arg(long, value_name = "URL", default_value = "https://localhost:9443")]
+    issuer: String,
+    /// The server's decision interface
+    #[arg(long, value_name = "URL", default_value = "https://localhost:9444/decision")]
+    decision: String,
+    /// The folder that `countersign certs dev` made
+    #[arg(long, value_name = "FOLDER", default_value = "certs/dev")]
+    certs: PathBuf,
+    /// The acr that every approval reports
+    #[arg(long, value_name = "ACR", default_value = "urn:bank:acr:app-pin")]
+    acr: String,
+}
 
 struct Bank {
     options: Options,
@@ -37,6 +58,9 @@ struct Bank {
 
 /// Serves until the process ends.
 pub(crate) async fn serve(options: Options) -> Fallible<()> {
+    if !options.listen.ip().is_loopback() {
+        return Err("the sandbox bank approves whatever it is told to: it listens on loopback alone".into());
+    }
     let certs = options.certs.clone();
     let chain = |name: &str| -> Fallible<_> { Ok((certificates(&certs, name)?, key(&certs, name)?)) };
     let (p256, rsa) = (tls::p256(chain("server-p256")?)?, tls::rsa(chain("server-rsa")?)?);

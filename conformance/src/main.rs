@@ -1,40 +1,50 @@
-//! The sandbox bank: everything that the OpenID conformance suite needs beside a server, and that a real bank has too.
-//!
-//! It knows every user, shows prompts on a phone that is an HTTP endpoint (`POST /phone/{auth_req_id}/{allow|deny}`, the suite's
-//! `automated_ciba_approval_url`), and serves `/accounts`. It uses the three interfaces of deploy/bank.md and nothing else.
+//! `conformance`: drives the OpenID conformance suite against this server, and is the sandbox bank that it needs. What it does is in one file a command.
 
 mod bank;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-/// A bank for the OpenID conformance suite: users, a phone that approves, and an accounts API. Loopback only, never for production.
+/// Drives the OpenID conformance suite against countersign, with a sandbox bank beside it. docs/conformance.md is the manual.
+///
+/// Exit codes: 0 done; 1 it failed; 2 the command line is wrong.
 #[derive(Debug, Parser)]
-pub(crate) struct Options {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9445")]
-    listen: SocketAddr,
-    /// The issuer of the server
-    #[arg(long, value_name = "URL", default_value = "https://localhost:9443")]
-    issuer: String,
-    /// The server's decision interface
-    #[arg(long, value_name = "URL", default_value = "https://localhost:9444/decision")]
-    decision: String,
-    /// The folder that `countersign certs dev` made
-    #[arg(long, value_name = "FOLDER", default_value = "certs/dev")]
-    certs: PathBuf,
-    /// The acr that every approval reports
-    #[arg(long, value_name = "ACR", default_value = "urn:bank:acr:app-pin")]
-    acr: String,
+#[command(name = "conformance", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let options = Options::parse();
-    if !options.listen.ip().is_loopback() {
-        return Err("the sandbox bank approves whatever it is told to: it listens on loopback alone".into());
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Be the bank: users, a phone that approves when told, and an accounts API. Loopback only, never for production
+    Bank(bank::Options),
+    /// Be the server: the same program as `countersign`
+    #[command(hide = true)]
+    Countersign(countersign::cli::Cli),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Bank(options) => done("bank", within(bank::serve(options))),
+        Command::Countersign(cli) => cli.run(),
     }
-    bank::serve(options).await
+}
+
+/// What can go wrong, in words.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+fn within<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+fn done(command: &str, outcome: Result<(), Fault>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("conformance {command}: {fault}");
+            ExitCode::FAILURE
+        }
+    }
 }
