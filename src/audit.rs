@@ -48,6 +48,8 @@ pub enum Event<'a> {
     Issued { request: Digest, client_id: &'a str, access_token: Digest, refresh_token: Option<Digest> },
     /// An access token was given for a refresh token.
     Refreshed { refresh_token: Digest, client_id: &'a str, access_token: Digest },
+    /// A client was given a token in its own name.
+    IssuedToClient { client_id: &'a str, access_token: Digest },
     /// A client gave a token back.
     Revoked { token: Digest, client_id: &'a str },
     /// The bank locked a user.

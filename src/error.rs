@@ -94,6 +94,8 @@ reasons! {
     InvalidUserCode => BAD_REQUEST, "invalid_user_code", "The user_code is not right.";
     /// CIBA §13.
     InvalidBindingMessage => BAD_REQUEST, "invalid_binding_message", "The binding_message cannot be shown as it is.";
+    /// RFC 6750 §3.1: the token is live, and not for this.
+    InsufficientScope => FORBIDDEN, "insufficient_scope", "The token is not for this.";
     /// RFC 6750 §3.1: nobody said anything about a token, so the challenge says nothing about one.
     MissingToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
     /// RFC 6750 §3.1: a token that is not good here.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use countersign::profile::assertion::ClientAssertion;
 use countersign::profile::backchannel::Backchannel;
+use countersign::profile::client_credentials::ClientCredentials;
 use countersign::profile::decision::Decision;
 use countersign::profile::inspection::Inspection;
 use countersign::profile::management::{Management, Replacement};
@@ -94,6 +95,7 @@ fn claimed() -> BTreeSet<String> {
         .chain(rules::<RequestObject>())
         .chain(rules::<Backchannel>())
         .chain(rules::<Redemption>())
+        .chain(rules::<ClientCredentials>())
         .chain(rules::<Decision>())
         .chain(rules::<Inspection>())
         .chain(rules::<Management>())

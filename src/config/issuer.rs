@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use crate::config::files::Files;
 use crate::config::reader::Section;
-use crate::profile::FAPI_CIBA_ID1;
 use crate::profile::issuer::{Issuer, is_origin};
 use crate::profile::scope::is_scope_token;
+use crate::profile::{FAPI_CIBA_ID1, OPEN_BANKING_UK};
 use crate::secret::Pseudonyms;
 
 /// What the section says, as far as it could be read.
@@ -62,6 +62,7 @@ pub(super) fn read(mut section: Section<'_>, files: &Files) -> Served {
     }
     let profile = section.string("profile").and_then(|name| match name.as_str() {
         "fapi-ciba-id1" => Some(FAPI_CIBA_ID1.to_owned()),
+        "open-banking-uk" => Some(OPEN_BANKING_UK.to_owned()),
         path => files.text(&section, "profile", path),
     });
     let key = section.optional_string("pairwise_key");

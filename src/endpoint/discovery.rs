@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::endpoint::Server;
 use crate::jose::alg::Alg;
-use crate::profile::client::{CIBA_GRANT, REFRESH_GRANT};
+use crate::profile::client::{CIBA_GRANT, CLIENT_CREDENTIALS_GRANT, REFRESH_GRANT};
 use crate::profile::issuer::path;
 use crate::profile::{DeliveryMode, Method};
 use crate::wire::metadata::{Aliases, Metadata};
@@ -29,6 +29,8 @@ pub async fn metadata(State(server): State<Arc<Server>>) -> Json<Metadata> {
         .map(Method::name)
         .collect();
     let modes = profile.delivery_modes().iter().copied().filter(|mode| *mode == DeliveryMode::Poll || offer.calls);
+    let own = profile.rules().client_credentials.as_ref().map(|_| CLIENT_CREDENTIALS_GRANT);
+    let grants = [CIBA_GRANT, REFRESH_GRANT].into_iter().chain(own).collect();
     let url = |path| issuer.url(path);
     let alias = |path| issuer.mtls_url(path);
     Json(Metadata {
@@ -42,7 +44,7 @@ pub async fn metadata(State(server): State<Arc<Server>>) -> Json<Metadata> {
         registration_endpoint: offer.registration.then(|| url(path::REGISTRATION)),
         jwks_uri: url(path::JWKS),
         scopes_supported: issuer.scopes_supported.clone(),
-        grant_types_supported: vec![CIBA_GRANT, REFRESH_GRANT],
+        grant_types_supported: grants,
         subject_types_supported: if offer.pairwise { vec!["public", "pairwise"] } else { vec!["public"] },
         acr_values_supported: issuer.acr_values_supported.clone(),
         id_token_signing_alg_values_supported: signs_with.clone(),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::json;
 
+use crate::clock::Timestamp;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
 use crate::profile::inspection::Inspection;
@@ -56,7 +57,7 @@ fn live(server: &Server, request: &Verified<Inspection>, token: AccessToken) -> 
         token_type: "Bearer",
         iat: token.iat.seconds(),
         exp: token.exp.seconds(),
-        auth_time: token.auth_time.seconds(),
+        auth_time: token.auth_time.map(Timestamp::seconds),
         acr: token.acr,
         cnf: Confirmation { x5t_s256: thumbprint },
     })

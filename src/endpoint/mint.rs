@@ -16,7 +16,7 @@ use crate::wire::answer::Tokens;
 pub(super) struct Minted {
     access: (Secret, AccessToken),
     refresh: Option<(Secret, RefreshToken)>,
-    id_token: Secret,
+    id_token: Option<Secret>,
     expires_in: u32,
 }
 
@@ -62,18 +62,36 @@ impl Minted {
         let expires_in = server.profile.rules().access_token.lifetime.min(left);
         let record = AccessToken {
             client_id: yes.client_id.clone(),
-            sub: yes.sub.clone(),
+            sub: Some(yes.sub.clone()),
             scope: yes.scope.clone(),
             cnf: sender.binding.clone(),
             acr: yes.acr.clone(),
-            auth_time: yes.auth_time,
+            auth_time: Some(yes.auth_time),
             iat: now,
             exp: now.plus(expires_in),
             refresh,
             revoked: false,
         };
-        let id_token = id_token(server, (sender, &record), now)?;
+        let id_token = Some(id_token(server, (sender, yes), now)?);
         Ok(Self { access: (Secret::draw(server.entropy()), record), refresh: None, id_token, expires_in })
+    }
+
+    /// For a client in its own name (RFC 6749 §4.4.3): an access token and nothing else, as there is nobody to speak of.
+    pub(super) fn of_client(server: &Server, (sender, scope): (&Sender, Vec<String>), now: Timestamp) -> Self {
+        let expires_in = server.profile.rules().access_token.lifetime;
+        let record = AccessToken {
+            client_id: sender.client.client_id.clone(),
+            sub: None,
+            scope,
+            cnf: sender.binding.clone(),
+            acr: None,
+            auth_time: None,
+            iat: now,
+            exp: now.plus(expires_in),
+            refresh: None,
+            revoked: false,
+        };
+        Self { access: (Secret::draw(server.entropy()), record), refresh: None, id_token: None, expires_in }
     }
 
     /// What the store has to know before anybody has them.
@@ -99,16 +117,16 @@ impl Minted {
 
 /// OpenID Connect Core §2, §12.2, CIBA §10.1.1. No `nonce`: CIBA has none to return. `acr` only as the bank reported it, and `auth_time` that of the
 /// approval, however often it is refreshed.
-fn id_token(server: &Server, (sender, record): (&Sender, &AccessToken), now: Timestamp) -> Result<Secret, Rejection> {
+fn id_token(server: &Server, (sender, yes): (&Sender, &RefreshToken), now: Timestamp) -> Result<Secret, Rejection> {
     let alg = ciba(sender)?.id_token_signed_response_alg;
     let mut claims = Map::new();
     claims.insert("iss".into(), server.profile.issuer().issuer.as_str().into());
-    claims.insert("sub".into(), server.sub_for(&sender.client, &record.sub).into());
-    claims.insert("aud".into(), record.client_id.as_str().into());
+    claims.insert("sub".into(), server.sub_for(&sender.client, &yes.sub).into());
+    claims.insert("aud".into(), yes.client_id.as_str().into());
     claims.insert("iat".into(), now.seconds().into());
     claims.insert("exp".into(), now.plus(server.profile.rules().id_token.lifetime).seconds().into());
-    claims.insert("auth_time".into(), record.auth_time.seconds().into());
-    if let Some(acr) = &record.acr {
+    claims.insert("auth_time".into(), yes.auth_time.seconds().into());
+    if let Some(acr) = &yes.acr {
         claims.insert("acr".into(), acr.as_str().into());
     }
     let key = server.keyring.key(alg).ok_or_else(|| failed("there is no key for the client's algorithm"))?;

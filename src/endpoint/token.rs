@@ -1,4 +1,4 @@
-//! The token endpoint (CIBA §10.1, RFC 6749 §6).
+//! The token endpoint (CIBA §10.1, RFC 6749 §4.4, §6).
 
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::endpoint::mint::Minted;
 use crate::error::Rejection;
+use crate::profile::client_credentials::ClientCredentials;
 use crate::profile::exchange::Exchange;
 use crate::profile::redemption::Redemption;
 use crate::profile::refresh::Refresh;
 use crate::profile::verified::Verified;
 use crate::wire::answer::Tokens;
 
-/// Tokens for an approval, or for a refresh token.
+/// Tokens for an approval or for a refresh token, or one in the client's own name.
 ///
 /// # Errors
 /// CIBA §11, RFC 6749 §5.2.
@@ -24,6 +25,7 @@ pub async fn handle(State(server): State<Arc<Server>>, request: Verified<Exchang
     let exchanged = match request.into_grant() {
         Exchange::Ciba(request) => redeem(&server, &request).await,
         Exchange::RefreshToken(request) => refresh(&server, &request).await,
+        Exchange::ClientCredentials(request) => issue(&server, &request).await,
     };
     exchanged.map(Json).map_err(|refusal| Rejection { client: client_id, ..refusal })
 }
@@ -60,4 +62,13 @@ async fn refresh(server: &Server, request: &Verified<Refresh>) -> Result<Tokens,
     let client_id = &request.sender().client.client_id;
     let (access_token, _) = minted.issued().digests();
     hand_out(server, minted, Event::Refreshed { refresh_token: digest, client_id, access_token }).await
+}
+
+async fn issue(server: &Server, request: &Verified<ClientCredentials>) -> Result<Tokens, Rejection> {
+    let now = server.now();
+    let minted = Minted::of_client(server, (request.sender(), request.scope(&server.profile)), now);
+    server.store.issue(request, &minted.issued(), now).await?;
+    let client_id = &request.sender().client.client_id;
+    let (access_token, _) = minted.issued().digests();
+    hand_out(server, minted, Event::IssuedToClient { client_id, access_token }).await
 }

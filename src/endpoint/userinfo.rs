@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::endpoint::Server;
-use crate::error::Rejection;
+use crate::error::{Reason, Rejection};
 use crate::profile::resource::ResourceCall;
 use crate::profile::verified::Verified;
 use crate::wire::answer::UserInfo;
@@ -14,11 +14,16 @@ use crate::wire::answer::UserInfo;
 /// The `sub`, as the ID token has it.
 ///
 /// # Errors
-/// The token is not live, or not the caller's.
+/// The token is not live, not the caller's, or nobody's.
 pub async fn handle(
     State(server): State<Arc<Server>>,
     request: Verified<ResourceCall>,
 ) -> Result<Json<UserInfo>, Rejection> {
     let (token, client) = server.store.bearer(&request, server.now()).await?;
-    Ok(Json(UserInfo { sub: server.sub_for(&client, &token.sub) }))
+    // OpenID Connect Core §5.3.1: a token for openid, which a client's own never is.
+    let sub = token.sub.ok_or_else(|| {
+        let cause = "the token is the client's own";
+        Rejection::new(Reason::InsufficientScope, "OIDC-5.3.1", cause).by(&client.client_id)
+    })?;
+    Ok(Json(UserInfo { sub: server.sub_for(&client, &sub) }))
 }

@@ -22,6 +22,10 @@ impl IntoResponse for Rejection {
         if reason == Reason::InvalidToken {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
         }
+        if reason == Reason::InsufficientScope {
+            let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\", scope=\"openid\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         if reason == Reason::TemporarilyUnavailable {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }

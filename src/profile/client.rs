@@ -11,6 +11,9 @@ use crate::profile::subject::Subject;
 /// RFC 6749 §6.
 pub const REFRESH_GRANT: &str = "refresh_token";
 
+/// RFC 6749 §4.4.
+pub const CLIENT_CREDENTIALS_GRANT: &str = "client_credentials";
+
 /// The CIBA grant (CIBA §4).
 pub const CIBA_GRANT: &str = "urn:openid:params:grant-type:ciba";
 
@@ -85,6 +88,8 @@ pub struct Ciba {
     pub user_code: bool,
     /// Whether `grant_types` has `refresh_token`.
     pub refreshes: bool,
+    /// Whether `grant_types` has `client_credentials`.
+    pub client_credentials: bool,
     /// `subject_type`, and the sector of a pairwise one: who is known to this client by which name.
     pub sector: Option<String>,
     /// `scope`: what it may ask for.

@@ -10,7 +10,9 @@ use url::Host;
 use crate::jose::alg::Alg;
 use crate::jose::jwk::KeySet;
 use crate::outbound::guard::foreign;
-use crate::profile::client::{Authentication, CIBA_GRANT, Ciba, Client, Delivery, Keys, REFRESH_GRANT, Role};
+use crate::profile::client::{
+    Authentication, CIBA_GRANT, CLIENT_CREDENTIALS_GRANT, Ciba, Client, Delivery, Keys, REFRESH_GRANT, Role,
+};
 use crate::profile::plain::is_plain;
 use crate::profile::scope::is_scope_token;
 use crate::profile::subject::{Subject, distinguished_name};
@@ -166,12 +168,14 @@ impl<'a> Reader<'a> {
             );
         }
         let sector = self.sector();
+        let grants = grants?;
         Some(Ciba {
             backchannel_authentication_request_signing_alg: request_alg?,
             id_token_signed_response_alg: id_token_alg?,
             delivery: delivery?,
             user_code,
-            refreshes: grants?,
+            refreshes: grants.contains(&REFRESH_GRANT),
+            client_credentials: grants.contains(&CLIENT_CREDENTIALS_GRANT),
             sector,
             scope: scope?,
         })
@@ -197,19 +201,24 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether `refresh_token` is among the `grant_types`, of which the CIBA grant always is one.
-    fn grants(&self) -> Option<bool> {
+    fn grants(&self) -> Option<Vec<&'a str>> {
         let Some(value) = self.members.get("grant_types") else {
             self.fault("grant_types", &format!("is missing; give a list with {CIBA_GRANT}"));
             return None;
         };
         let list = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        let others: &[&str] = match self.profile.rules().client_credentials {
+            Some(_) => &[REFRESH_GRANT, CLIENT_CREDENTIALS_GRANT],
+            None => &[REFRESH_GRANT],
+        };
         let fine = list
             .filter(|list| list.contains(&CIBA_GRANT))
-            .filter(|list| list.iter().all(|grant| [CIBA_GRANT, REFRESH_GRANT].contains(grant)));
+            .filter(|list| list.iter().all(|grant| *grant == CIBA_GRANT || others.contains(grant)));
         if fine.is_none() {
-            self.fault("grant_types", &format!("has to be a list with {CIBA_GRANT}, and {REFRESH_GRANT} if need be"));
+            let others = others.join(" or ");
+            self.fault("grant_types", &format!("has to be a list with {CIBA_GRANT}, and {others} if need be"));
         }
-        fine.map(|list| list.contains(&REFRESH_GRANT))
+        fine
     }
 
     /// CIBA §4: with pairwise names there is a `jwks_uri`, whose host is the sector unless a `sector_identifier_uri` says otherwise.

@@ -1,8 +1,9 @@
-//! [`Exchange`]: a request at the token endpoint, which is for one of two grants (RFC 6749 §3.2).
+//! [`Exchange`]: a request at the token endpoint, which is for one of three grants (RFC 6749 §3.2).
 
 use crate::error::{Reason, Rejection};
-use crate::profile::client::{CIBA_GRANT, REFRESH_GRANT};
+use crate::profile::client::{CIBA_GRANT, CLIENT_CREDENTIALS_GRANT, REFRESH_GRANT};
 use crate::profile::client_auth;
+use crate::profile::client_credentials::ClientCredentials;
 use crate::profile::gate::{Gate, Request, malformed};
 use crate::profile::once::Unspent;
 use crate::profile::redemption::Redemption;
@@ -13,12 +14,14 @@ use crate::secret::Secret;
 use crate::wire::form::Form;
 use crate::wire::inbound::Inbound;
 
-/// What is to be exchanged for tokens. Each has been held against its own rules; there are none for both.
+/// What is to be exchanged for tokens. Each has been held against its own rules; there are none for all.
 pub enum Exchange {
     /// CIBA §10.1.
     Ciba(Verified<Redemption>),
     /// RFC 6749 §6.
     RefreshToken(Verified<Refresh>),
+    /// RFC 6749 §4.4.
+    ClientCredentials(Verified<ClientCredentials>),
 }
 
 impl Governed for Exchange {
@@ -28,6 +31,7 @@ impl Governed for Exchange {
         match self {
             Self::Ciba(redemption) => redemption.client_id(),
             Self::RefreshToken(refresh) => refresh.client_id(),
+            Self::ClientCredentials(own) => own.client_id(),
         }
     }
 }
@@ -47,11 +51,16 @@ impl Request for Exchange {
 impl Exchange {
     fn parse(gate: &Gate, form: &Form, sender: Sender) -> Result<Self, Rejection> {
         let secret = |name| form.value(name).map(|value| Secret::new(value.to_owned()));
+        let scope = || form.value("scope").map(|scope| scope.split(' ').map(str::to_owned).collect());
+        let own = gate.profile.rules().client_credentials.is_some();
         match form.value("grant_type") {
             Some(CIBA_GRANT) => gate.hold(Redemption { sender, auth_req_id: secret("auth_req_id") }).map(Self::Ciba),
             Some(REFRESH_GRANT) => {
-                let scope = form.value("scope").map(|scope| scope.split(' ').map(str::to_owned).collect());
-                gate.hold(Refresh { sender, refresh_token: secret("refresh_token"), scope }).map(Self::RefreshToken)
+                let refresh = Refresh { sender, refresh_token: secret("refresh_token"), scope: scope() };
+                gate.hold(refresh).map(Self::RefreshToken)
+            }
+            Some(CLIENT_CREDENTIALS_GRANT) if own => {
+                gate.hold(ClientCredentials { sender, scope: scope() }).map(Self::ClientCredentials)
             }
             Some(_) => Err(Rejection::new(Reason::UnsupportedGrantType, "OAUTH-4", "another grant_type")),
             None => Err(Rejection::new(Reason::InvalidRequest, "CIBA-10.1-1", "there is no grant_type")),
@@ -60,12 +69,13 @@ impl Exchange {
 }
 
 impl Verified<Exchange> {
-    /// Which of the two it is. It owes what they owe together.
+    /// Which of them it is. It owes what they owe together.
     pub fn into_grant(self) -> Exchange {
         let unspent = self.unspent();
         match self.into_request() {
             Exchange::Ciba(redemption) => Exchange::Ciba(redemption.owing(unspent)),
             Exchange::RefreshToken(refresh) => Exchange::RefreshToken(refresh.owing(unspent)),
+            Exchange::ClientCredentials(own) => Exchange::ClientCredentials(own.owing(unspent)),
         }
     }
 }

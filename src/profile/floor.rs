@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::jose::alg::Alg;
 use crate::profile::backchannel::HINTS;
+use crate::profile::scope::is_scope_token;
 use crate::profile::{Data, DeliveryMode, Method};
 
 /// One way in which a profile file is weaker than FAPI-CIBA-ID1.
@@ -111,6 +112,14 @@ const FLOOR: &[Clause] = &[
         says: "refresh_token.lifetime: at most 31536000",
         holds: |p| p.refresh_token.lifetime <= 31_536_000,
     },
+    Clause {
+        id: "OAUTH-4.4-scopes",
+        says: "client_credentials.scopes: words of RFC 6749 3.3, at least one, and openid is never among them, as there is nobody to speak of",
+        holds: |p| {
+            let own = p.client_credentials.as_ref();
+            own.is_none_or(|own| some(&own.scopes, |scope| is_scope_token(scope) && scope != "openid"))
+        },
+    },
 ];
 
 /// What a profile needs to be of any use. No clause asks for it: with less, nobody would get a token.
@@ -164,7 +173,7 @@ fn some(names: &[String], known: impl Fn(&str) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::profile::issuer::Issuer;
-    use crate::profile::{FAPI_CIBA_ID1, Profile};
+    use crate::profile::{FAPI_CIBA_ID1, OPEN_BANKING_UK, Profile};
 
     const HINTS: &str = r#"hints = ["login_hint", "id_token_hint", "login_hint_token"]"#;
 
@@ -215,6 +224,32 @@ mod tests {
             let undercuts = load(&text).expect_err(to);
             assert_eq!(undercuts.iter().map(|undercut| undercut.clause).collect::<Vec<_>>(), [clause], "{to}");
         }
+    }
+
+    #[test]
+    fn oauth_4_4_scopes_what_a_client_may_have_in_its_own_name_is_never_openid() {
+        let offered = r#"scopes = ["accounts"]"#;
+        assert!(load(OPEN_BANKING_UK).expect("stands on the floor").rules().client_credentials.is_some());
+        assert!(load(FAPI_CIBA_ID1).expect("stands on the floor").rules().client_credentials.is_none());
+        for bad in [r#"["accounts", "openid"]"#, "[]", r#"["two words"]"#, r#"[""]"#] {
+            let text = OPEN_BANKING_UK.replace(offered, &format!("scopes = {bad}"));
+            assert_ne!(text, OPEN_BANKING_UK);
+            let undercuts = load(&text).expect_err(bad);
+            assert_eq!(undercuts.iter().map(|undercut| undercut.clause).collect::<Vec<_>>(), ["OAUTH-4.4-scopes"]);
+        }
+    }
+
+    /// What Open Banking UK adds is all that it changes.
+    #[test]
+    fn the_profile_of_open_banking_uk_is_the_plain_one_and_more() {
+        let rules = |text: &str| {
+            let lines =
+                text.lines().filter(|line| !line.starts_with('#') && !line.is_empty() && !line.starts_with("name"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (plain, uk) = (rules(FAPI_CIBA_ID1), rules(OPEN_BANKING_UK));
+        assert_eq!(uk[..plain.len()], plain);
+        assert_eq!(uk[plain.len()..], ["[client_credentials]", r#"scopes = ["accounts"]"#]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod backchannel;
 pub mod client;
 pub mod client_auth;
+pub mod client_credentials;
 pub mod decision;
 pub mod enrolled;
 pub mod enrolment;
@@ -38,6 +39,9 @@ use crate::profile::issuer::Issuer;
 
 /// The profile that is compiled in, so that a bare binary serves.
 pub const FAPI_CIBA_ID1: &str = include_str!("../../profiles/fapi-ciba-id1.toml");
+
+/// The other profiles that are compiled in.
+pub const OPEN_BANKING_UK: &str = include_str!("../../profiles/open-banking-uk.toml");
 
 /// How a client authenticates (FAPI 1.0 part 2 §5.2.2-14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +196,7 @@ pub struct Data {
     pub access_token: Lifetime,
     pub id_token: Lifetime,
     pub refresh_token: Lifetime,
+    pub client_credentials: Option<ClientCredentials>,
 }
 
 /// `[client_authentication]`
@@ -253,4 +258,12 @@ pub struct AuthenticationRequest {
 #[expect(missing_docs, reason = "see Data")]
 pub struct Lifetime {
     pub lifetime: u32,
+}
+
+/// `[client_credentials]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data; the comments are in profiles/open-banking-uk.toml")]
+pub struct ClientCredentials {
+    pub scopes: Vec<String>,
 }

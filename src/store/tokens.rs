@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::grant::Grant;
 use crate::profile::client::Client;
+use crate::profile::client_credentials::ClientCredentials;
 use crate::profile::inspection::Inspection;
 use crate::profile::refresh::Refresh;
 use crate::profile::resource::ResourceCall;
@@ -27,11 +28,12 @@ use crate::store::{REMEMBERED, Store, TRIED_AFTER, TRIES, contended, taken, writ
 #[expect(missing_docs, reason = "each field is the claim of that name, RFC 7662 §2.2, or documented")]
 pub struct AccessToken {
     pub client_id: String,
-    pub sub: String,
+    /// Nobody, as there are no `acr` and no `auth_time`, where the client has it in its own name.
+    pub sub: Option<String>,
     pub scope: Vec<String>,
     pub cnf: Binding,
     pub acr: Option<String>,
-    pub auth_time: Timestamp,
+    pub auth_time: Option<Timestamp>,
     pub iat: Timestamp,
     pub exp: Timestamp,
     /// The refresh token beside it or behind it: with that, it ends.
@@ -227,6 +229,29 @@ impl Store {
         Err(refusal)
     }
 
+    /// Hands out what was `issued` to a client in its own name, on the trip that spends what the request uses up.
+    ///
+    /// # Errors
+    /// What was [spent](crate::profile::once::Spent::replayed) before; [`Reason::TemporarilyUnavailable`].
+    pub async fn issue(
+        &self,
+        request: &Verified<ClientCredentials>,
+        issued: &Issued<'_>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let mut trip = Trip::spending(request.unspent().take());
+        let put = issued.put(&mut trip);
+        let there = self.go(trip).await.map(|mut back| put.into_iter().all(|put| back.done(put)));
+        match there {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(taken()),
+            Err(refusal) => {
+                self.take_back(issued, now).await;
+                Err(refusal)
+            }
+        }
+    }
+
     /// RFC 7009 §2.1: ends the token, at once, if it is the client's, and says whether it was. With a refresh token end the access tokens that came of it.
     ///
     /// # Errors
@@ -296,12 +321,14 @@ impl Store {
         let Some(mut token) = found.filter(|token| now < token.exp && !token.revoked) else { return Ok(None) };
         let mut trip = Trip::plain();
         let client = self.load_client(&mut trip, &token.client_id);
-        let word = trip.load(standing::key(&token.sub));
+        let word = token.sub.as_deref().map(|sub| trip.load(standing::key(sub)));
         let behind =
             token.refresh.map(|digest| trip.load::<RefreshToken>(Key { family: Family::RefreshToken, digest }));
         let mut back = self.go(trip).await?;
         let Some(client) = self.client_on(&mut back, client)? else { return Ok(None) };
-        if !Word::lets(back.found(word)?, token.iat) {
+        if let Some(word) = word
+            && !Word::lets(back.found(word)?, token.iat)
+        {
             return Ok(None);
         }
         if let Some(behind) = behind

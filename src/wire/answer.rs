@@ -32,9 +32,9 @@ pub struct Tokens {
     /// 43 characters of base64url, for a client registered for the grant.
     #[serde(serialize_with = "revealed_if_any", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
-    /// A signed JWT (OpenID Connect Core §2).
-    #[serde(serialize_with = "revealed")]
-    pub id_token: Secret,
+    /// A signed JWT (OpenID Connect Core §2), unless the token is the client's own.
+    #[serde(serialize_with = "revealed_if_any", skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<Secret>,
 }
 
 /// OpenID Connect Core §5.3.2: who the user is.
@@ -85,8 +85,9 @@ pub struct Live {
     pub aud: String,
     /// Who holds the token.
     pub client_id: String,
-    /// Whose data it opens.
-    pub sub: String,
+    /// Whose data it opens; nobody's, where the client has it in its own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
     /// The granted scopes that concern the resource server that asked.
     pub scope: String,
     /// `Bearer`.
@@ -96,7 +97,8 @@ pub struct Live {
     /// Seconds since the epoch.
     pub exp: i64,
     /// When the user approved, seconds since the epoch.
-    pub auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
     /// How the user was authenticated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,

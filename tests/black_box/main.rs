@@ -22,6 +22,7 @@ mod backchannel_http;
 mod binding_message;
 mod certificate_auth;
 mod client_auth;
+mod client_credentials;
 mod corpus;
 mod decision;
 mod discovery;

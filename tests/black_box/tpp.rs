@@ -236,6 +236,16 @@ impl<'a> Tpp<'a> {
             .await
     }
 
+    /// Asks for a token in its own name.
+    pub(crate) async fn own(&self) -> Heard {
+        self.own_call(|call| call).await
+    }
+
+    /// Asks for a token in its own name, with the whole call changed.
+    pub(crate) async fn own_call(&self, change: impl FnOnce(Call) -> Call) -> Heard {
+        self.send("/token", change(self.call(&[("grant_type", "client_credentials")]))).await
+    }
+
     /// Gives a token back.
     pub(crate) async fn revoke(&self, token: &str) -> Heard {
         self.revoke_call(token, |call| call).await
