@@ -1,0 +1,107 @@
+//! `conformance configs`: the suite's configuration of each plan, for a server that is deployed elsewhere, and what has to be registered there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::Fault;
+use crate::clients::{self, AUTHORITY, Client, Pair};
+use crate::configuration::{self, Target, entry, notification_endpoint};
+use crate::plan::{Choice, Plan, Registration};
+use crate::suite;
+
+/// What to write, for which server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The issuer of the server
+    #[arg(long, value_name = "URL")]
+    issuer: String,
+    /// What approves or denies a request when it is called with POST: {auth_req_id} and {action} (allow or deny) are filled in. Without it, somebody has to approve each request by hand
+    #[arg(long, value_name = "URL")]
+    approval_url: Option<String>,
+    /// A protected resource for scope accounts; in a plan of Open Banking UK, what its endpoints lie below
+    #[arg(long, value_name = "URL")]
+    resource_url: String,
+    /// A user who may be asked, as a login_hint
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// An acr that the server has among its acr_values_supported and that approvals report
+    #[arg(long, value_name = "ACR")]
+    acr: String,
+    /// A plan, as in plain-poll-pkj-static, or all; may be given several times
+    #[arg(long, value_name = "PLAN", default_value = "all")]
+    plan: Vec<Choice>,
+    /// Your own clients: a list as this command writes it (clients.toml), a table for each static plan. Without it, clients are made in FOLDER/clients
+    #[arg(long, value_name = "FILE")]
+    clients: Option<PathBuf>,
+    /// A file with the token that registration asks for, for dynamic plans
+    #[arg(long, value_name = "FILE")]
+    initial_access_token: Option<PathBuf>,
+    /// The suite that will be used: static ping clients have their notification endpoint there
+    #[arg(long, value_name = "URL", default_value = suite::LOCAL)]
+    suite: String,
+    /// What the suite's own addresses begin with for static ping clients; on a suite that others use too, a word of your own
+    #[arg(long, value_name = "WORD", default_value = "countersign")]
+    alias: String,
+    /// Where to write it
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+/// Writes `{plan}.json` for each plan, and `registration.toml` with the clients, if there are static plans.
+///
+/// # Errors
+/// A file cannot be read or written, or there are no clients for a plan.
+pub(crate) fn write(options: &Options) -> Result<(), Fault> {
+    let plans = Plan::chosen(&options.plan);
+    let token = options.initial_access_token.as_ref().map(fs::read_to_string).transpose()?;
+    let target = Target {
+        issuer: options.issuer.trim_end_matches('/').to_owned(),
+        approval_url: options.approval_url.clone(),
+        resource_url: options.resource_url.clone(),
+        open_banking_url: format!("{}/", options.resource_url.trim_end_matches('/')),
+        initial_access_token: token.map(|token| token.trim().to_owned()),
+        user: Some(options.user.clone()),
+        acr: options.acr.clone(),
+        alias: options.alias.clone(),
+    };
+    let fixed: Vec<Plan> = plans.iter().copied().filter(|plan| plan.registration == Registration::Static).collect();
+    fs::create_dir_all(&options.out)?;
+    let clients = match &options.clients {
+        Some(list) => clients::read(list)?,
+        None if fixed.is_empty() => BTreeMap::new(),
+        None => clients::open(&options.out.join("clients"), &fixed)?,
+    };
+    for plan in &plans {
+        let path = options.out.join(format!("{plan}.json"));
+        fs::write(&path, format!("{:#}\n", configuration::of(*plan, &target, &clients)?))?;
+        println!("{}", path.display());
+    }
+    if options.clients.is_none() && !fixed.is_empty() {
+        register(options, &fixed, (&target, &clients))?;
+    }
+    Ok(())
+}
+
+/// What a server has to know of the clients that were made.
+fn register(
+    options: &Options,
+    fixed: &[Plan],
+    (target, clients): (&Target, &BTreeMap<String, Pair>),
+) -> Result<(), Fault> {
+    let mut text = format!(
+        "# The clients of these configurations, for a countersign server. Those with tls_client_auth_san_dns need\n# [client_certificates] authorities = \"clients/{AUTHORITY}\".\n"
+    );
+    for plan in fixed {
+        for client in clients.get(&plan.to_string()).into_iter().flatten() {
+            let Client { client_id, .. } = client;
+            let jwks = format!("clients/{client_id}.jwks.json");
+            fs::write(options.out.join(&jwks), format!("{:#}\n", client.public_jwks()?))?;
+            text.push_str(&entry(*plan, client, (&jwks, &notification_endpoint(*plan, target, &options.suite))));
+        }
+    }
+    let path = options.out.join("registration.toml");
+    fs::write(&path, text)?;
+    println!("{}", path.display());
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What is expected of a run: that every module passes, but for the exceptions in `expected/{plan}.toml`, each with a reason, an owner and an end.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use time::{Date, Month, OffsetDateTime};
+
+use crate::Fault;
+use crate::run::saved::{Outcome, PlanRun, Saved};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exceptions {
+    #[serde(default)]
+    exception: Vec<Exception>,
+}
+
+/// A module that need not pass.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exception {
+    module: String,
+    /// How it ends instead: warning, review, skipped or failed.
+    result: String,
+    /// What alone may have been found, if it matters.
+    condition: Option<String>,
+    reason: String,
+    owner: String,
+    /// The last day on which it holds.
+    expires: String,
+}
+
+/// Judges `saved` against the exceptions in `folder`, on the day of `now` (seconds since 1970): excuses what they explain, and notes what is wrong with them.
+/// Where `only` some modules were to be run, those of others are left alone.
+///
+/// # Errors
+/// The folder or a file in it cannot be read.
+pub(super) fn judge(saved: &mut Saved, folder: &Path, (now, only): (i64, &[String])) -> Result<(), Fault> {
+    if !folder.is_dir() {
+        return Err(
+            format!("{}: there is no such folder; --expected says where the exceptions are", folder.display()).into()
+        );
+    }
+    let today = OffsetDateTime::from_unix_timestamp(now)?.date();
+    for plan in &mut saved.plans {
+        let path = folder.join(format!("{}.toml", plan.plan));
+        let Some(text) = (match fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+        }) else {
+            continue;
+        };
+        let read: Exceptions = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        for exception in read.exception.iter().filter(|exception| only.is_empty() || only.contains(&exception.module)) {
+            if let Err(fault) = exception.excuse(plan, today) {
+                saved.faults.push(format!("{}: {}: {fault}", path.display(), exception.module));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Exception {
+    fn excuse(&self, plan: &mut PlanRun, today: Date) -> Result<(), String> {
+        for (name, value) in [("reason", &self.reason), ("owner", &self.owner)] {
+            if value.trim().is_empty() {
+                return Err(format!("the exception has no {name}"));
+            }
+        }
+        let expires = date(&self.expires).ok_or("expires has to be a day, as in 2030-12-31")?;
+        if expires < today {
+            return Err(format!(
+                "the exception of {} has run out on {}; mend the cause, or say anew why not",
+                self.owner, self.expires
+            ));
+        }
+        let excusable = [Outcome::Warning, Outcome::Review, Outcome::Skipped, Outcome::Failed];
+        let result = excusable.into_iter().find(|outcome| outcome.word() == self.result);
+        let result = result.ok_or("result has to be warning, review, skipped or failed")?;
+        let module = plan.modules.iter_mut().find(|module| module.module == self.module);
+        let module = module.ok_or("the plan has no such module")?;
+        let same = module.outcome == result || (result == Outcome::Failed && module.outcome == Outcome::Interrupted);
+        if module.outcome == Outcome::Passed {
+            return Err("the module passed: the exception is not needed any more".to_owned());
+        }
+        if !same {
+            return Err(format!(
+                "the exception is for {}, and the module ended as {}",
+                self.result,
+                module.outcome.word()
+            ));
+        }
+        // What breaks a module off is said by the module itself, after the condition.
+        let found = module.entries.iter().map(|entry| &entry.condition).filter(|found| **found != self.module);
+        if let Some(condition) = &self.condition
+            && let Some(other) = found.into_iter().find(|found| *found != condition)
+        {
+            return Err(format!("the exception is for {condition}, and {other} was found too"));
+        }
+        module.excused = Some(format!("{} ({}, until {})", self.reason, self.owner, self.expires));
+        Ok(())
+    }
+}
+
+fn date(text: &str) -> Option<Date> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let shaped = text.len() == 10 && parts.next().is_none();
+    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+    shaped.then(|| Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()).flatten()
+}

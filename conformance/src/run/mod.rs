@@ -1,0 +1,250 @@
+//! `conformance run`: a server and a bank are started, the suite tests them, and what it found is told, kept and judged.
+
+mod course;
+mod expected;
+mod junit;
+mod queue;
+pub(crate) mod report;
+pub(crate) mod saved;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use countersign::clock::{Clock, System};
+use futures_util::future::{pending, select_all};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::Fault;
+use crate::configuration;
+use crate::deployment::{Deployment, Store, Wanted};
+use crate::plan::{Choice, Ecosystem, Plan};
+use crate::run::course::{Course, Planned};
+use crate::run::saved::{ModuleRun, Outcome, PlanRun, Saved};
+use crate::suite::{Access, Suite};
+
+/// What to run, against what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    access: Access,
+    /// A plan, as in plain-ping-mtls-dynamic, or all; may be given several times
+    #[arg(long, value_name = "PLAN", default_value = "all")]
+    plan: Vec<Choice>,
+    /// A module of these plans, as in fapi-ciba-id1-refresh-token; may be given several times. Without it, all of them
+    #[arg(long, value_name = "MODULE")]
+    module: Vec<String>,
+    /// How many modules at a time
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallel: u16,
+    /// The time that a module has
+    #[arg(long, value_name = "SECONDS", default_value_t = 420, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Write what was found as JUnit's XML too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Keep what was found in this folder, as run.json and as a page, report.html
+    #[arg(long, value_name = "FOLDER")]
+    report: Option<PathBuf>,
+    /// Where the exceptions are
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/expected"))]
+    expected: PathBuf,
+    /// Test a server that is deployed elsewhere, with the configurations in this folder, as `conformance configs` writes them, in place of one that is started here
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["store", "nodes", "folder"])]
+    configs: Option<PathBuf>,
+    /// Where the servers keep what they have to remember: memory, or redis://host:port
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    store: Store,
+    /// How many servers, behind one address; more than one need a Redis
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    nodes: u16,
+    /// Where certificates, keys, configurations and logs go. Without it, a new folder, which stays only if something went wrong
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+/// The configurations of the plans, and what was started for them.
+struct Tested {
+    configurations: Vec<(Plan, Value)>,
+    deployments: Vec<Deployment>,
+}
+
+/// Runs everything; whether it went as expected.
+///
+/// # Errors
+/// It could not be run, or not to its end.
+pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let suite = Suite::reach(&options.access).await?;
+    eprintln!("the suite: {} at {}", suite.version, options.access.suite);
+    let temporary = tempfile::Builder::new().prefix("conformance-").tempdir()?;
+    let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let mut tested = tested(&options, &suite, &folder).await?;
+    let planned = planned(&options, &suite, &tested.configurations).await?;
+    let mut saved = begun(&options, &suite, &planned);
+    let keep = |saved: &Saved| options.report.as_ref().map_or(Ok(()), |folder| saved.write(folder));
+    keep(&saved)?;
+    let course =
+        Course { suite: &suite, planned, parallel: options.parallel.into(), limit: Duration::from_secs(options.limit) };
+    let servers = ended(&mut tested.deployments);
+    let stop = async {
+        tokio::select! {
+            fault = servers => fault,
+            _ = term.recv() => "told to stop".into(),
+            _ = interrupt.recv() => "told to stop".into(),
+        }
+    };
+    let broken_off = course.run(&mut saved, keep, stop).await.err();
+    if broken_off.is_none() {
+        saved.ended = Some(System.now().seconds());
+    }
+    expected::judge(&mut saved, &options.expected, (System.now().seconds(), &options.module))?;
+    tell(&options, &saved)?;
+    let fine = saved.is_fine();
+    if !fine && options.configs.is_none() {
+        logs(options.folder.as_deref(), temporary);
+    }
+    broken_off.map_or(Ok(fine), Err)
+}
+
+/// Where the servers' logs are, for whoever wants to know why.
+fn logs(named: Option<&Path>, temporary: TempDir) {
+    let kept = named.map_or_else(|| temporary.keep(), Path::to_owned);
+    eprintln!("\nthe servers' logs: {}/*/server-*.log", kept.display());
+}
+
+/// Starts a server for each ecosystem among the plans, or reads the configurations that there are.
+async fn tested(options: &Options, suite: &Suite, folder: &Path) -> Result<Tested, Fault> {
+    let plans = Plan::chosen(&options.plan);
+    let mut tested = Tested { configurations: Vec::new(), deployments: Vec::new() };
+    if let Some(configs) = &options.configs {
+        for plan in plans {
+            let path = configs.join(format!("{plan}.json"));
+            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let read = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+            tested.configurations.push((plan, read));
+        }
+        return Ok(tested);
+    }
+    for (ecosystem, name) in [(Ecosystem::Plain, "plain"), (Ecosystem::OpenBankingUk, "uk")] {
+        let plans: Vec<Plan> = plans.iter().copied().filter(|plan| plan.ecosystem == ecosystem).collect();
+        if plans.is_empty() {
+            continue;
+        }
+        let wanted = Wanted {
+            ecosystem,
+            plans,
+            store: options.store.clone(),
+            nodes: options.nodes.into(),
+            suite: options.access.suite.trim_end_matches('/').to_owned(),
+            suite_certificate: suite.certificate.clone(),
+            folder: folder.join(name),
+        };
+        let deployment = Deployment::start(&wanted).await?;
+        eprintln!("the server: {} on {}, for {name}", deployment.target.issuer, deployment.store);
+        for plan in wanted.plans {
+            let made = configuration::of(plan, &deployment.target, &deployment.clients)?;
+            fs::write(wanted.folder.join(format!("{plan}.json")), format!("{made:#}\n"))?;
+            tested.configurations.push((plan, made));
+        }
+        tested.deployments.push(deployment);
+    }
+    Ok(tested)
+}
+
+/// All plans are made before any module runs, so that what the suite does not want is known at once.
+async fn planned(options: &Options, suite: &Suite, configurations: &[(Plan, Value)]) -> Result<Vec<Planned>, Fault> {
+    let mut planned = Vec::new();
+    for (plan, configuration) in configurations {
+        let mut made = suite.make(*plan, configuration).await?;
+        let alias = configuration["alias"].is_string();
+        made.modules.retain(|module| options.module.is_empty() || options.module.contains(&module.name));
+        planned.push(Planned { plan: *plan, made, alias });
+    }
+    let is_there =
+        |name: &&String| planned.iter().any(|planned| planned.made.modules.iter().any(|it| it.name == **name));
+    if let Some(stranger) = options.module.iter().find(|name| !is_there(name)) {
+        return Err(format!("--module {stranger}: none of these plans has it").into());
+    }
+    Ok(planned)
+}
+
+fn begun(options: &Options, suite: &Suite, planned: &[Planned]) -> Saved {
+    let not_run = |name: &str| ModuleRun {
+        module: name.to_owned(),
+        link: None,
+        outcome: Outcome::NotRun,
+        seconds: 0,
+        entries: Vec::new(),
+        excused: None,
+    };
+    let plan = |planned: &Planned| PlanRun {
+        plan: planned.plan.to_string(),
+        link: suite.plan_link(&planned.made.id),
+        seconds: 0,
+        modules: planned.made.modules.iter().map(|module| not_run(&module.name)).collect(),
+    };
+    Saved {
+        suite: options.access.suite.clone(),
+        suite_version: suite.version.clone(),
+        server: server(options),
+        started: System.now().seconds(),
+        ended: None,
+        plans: planned.iter().map(plan).collect(),
+        faults: Vec::new(),
+    }
+}
+
+/// Which server is tested: our own, by version and commit where this is a checkout.
+fn server(options: &Options) -> String {
+    if options.configs.is_some() {
+        return "deployed elsewhere".to_owned();
+    }
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--exclude=*"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
+    let commit = described
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    let store =
+        format!("{} node{} on {}", options.nodes, if options.nodes == 1 { "" } else { "s" }, kind(&options.store));
+    format!(
+        "countersign {} ({}), {store}",
+        env!("CARGO_PKG_VERSION"),
+        commit.as_deref().map_or("no checkout", str::trim)
+    )
+}
+
+const fn kind(store: &Store) -> &'static str {
+    match store {
+        Store::Memory => "memory",
+        Store::Redis(_) => "Redis",
+    }
+}
+
+/// Ends when one of the deployments does, which it should not.
+async fn ended(deployments: &mut [Deployment]) -> Fault {
+    if deployments.is_empty() {
+        return pending().await;
+    }
+    let (fault, ..) = select_all(deployments.iter_mut().map(|deployment| Box::pin(deployment.ended()))).await;
+    fault
+}
+
+fn tell(options: &Options, saved: &Saved) -> Result<(), Fault> {
+    print!("{}", table::of(saved));
+    if let Some(folder) = &options.report {
+        saved.write(folder)?;
+        eprintln!("\nthe report: {}", report::write(saved, folder)?.display());
+    }
+    if let Some(path) = &options.junit {
+        fs::write(path, junit::of(saved)).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Whether whoever answers is the suite: on loopback whatever it shows is believed, and nothing else for the rest of the run; elsewhere an authority has to vouch for it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign::outbound::{VERSIONS, provider};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio::net::lookup_host;
+use url::Url;
+
+use crate::Fault;
+
+/// A client for the suite at `url`, and the certificate that it shows, PEM, if it is on loopback.
+pub(super) async fn client(
+    (url, ca): (&str, Option<&Path>),
+    patience: Duration,
+) -> Result<(reqwest::Client, Option<String>), Fault> {
+    let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https" && parsed.host_str().is_some());
+    let parsed = parsed.ok_or_else(|| format!("--suite {url}: has to be an https address, as in {}", super::LOCAL))?;
+    let local = ca.is_none() && is_local(&parsed).await?;
+    let tls = ClientConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS)?;
+    let pinned = Arc::new(Pinned::default());
+    let tls = if local {
+        tls.dangerous().with_custom_certificate_verifier(pinned.clone()).with_no_client_auth()
+    } else {
+        tls.with_root_certificates(roots(ca)?).with_no_client_auth()
+    };
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience);
+    let http = builder.redirect(reqwest::redirect::Policy::none()).build()?;
+    if local {
+        // What it answers is looked at later; here it only has to show its certificate.
+        drop(http.get(url).send().await);
+    }
+    Ok((http, local.then(|| pinned.pem()).flatten()))
+}
+
+/// The cause of causes, in words.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+async fn is_local(url: &Url) -> Result<bool, Fault> {
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+    let found = lookup_host((host, port)).await.map_err(|error| {
+        let hint = if url.as_str().starts_with(super::LOCAL) {
+            "; it belongs in /etc/hosts: 127.0.0.1 localhost.emobix.co.uk"
+        } else {
+            ""
+        };
+        format!("the suite's host {host} is not known ({error}){hint}")
+    })?;
+    let addresses: Vec<_> = found.collect();
+    Ok(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()))
+}
+
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, Fault> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = ca else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let pem = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(certificate?)?;
+    }
+    if roots.is_empty() {
+        return Err(format!("{}: there is no certificate in it", path.display()).into());
+    }
+    Ok(roots)
+}
+
+/// Believes the first certificate that it sees, and from then on that one alone.
+#[derive(Debug, Default)]
+struct Pinned(Mutex<Option<CertificateDer<'static>>>);
+
+impl Pinned {
+    fn pem(&self) -> Option<String> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let text = STANDARD.encode(&seen);
+        let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        Some(format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")))
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get_or_insert_with(|| shown.clone().into_owned()).as_ref() == shown.as_ref() {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &provider().signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &provider().signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,95 @@
+//! A suite that is not there, not well, or does not want us: it is said plainly, with what to do, and nothing hangs.
+
+use std::process::Command;
+
+use crate::fake::{Fake, How, Mood};
+use crate::ran::Place;
+use crate::{MODULES, POLL};
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_conformance")).arg("run").args(arguments).output().expect("it runs");
+    assert!(output.stdout.is_empty());
+    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+#[test]
+fn a_suite_that_is_not_there_is_told_with_what_to_do() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let (code, said) = run(&["--suite", &format!("https://localhost:{port}"), "--plan", POLL]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot be reached") && said.contains("docs/conformance.md"), "{said}");
+    let (code, said) = run(&["--suite", "https://nobody.invalid", "--plan", POLL]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nobody.invalid is not known"), "{said}");
+}
+
+#[test]
+fn an_address_that_is_none_and_a_plan_that_is_none_are_refused() {
+    for address in ["http://localhost:8443", "localhost:8443", ""] {
+        let (code, said) = run(&["--suite", address, "--plan", POLL]);
+        assert_eq!(code, Some(1));
+        assert!(said.contains("has to be an https address"), "{said}");
+    }
+    assert_eq!(run(&["--plan", "plain-push-pkj-static"]).0, Some(2));
+    assert_eq!(run(&["--parallel", "0"]).0, Some(2));
+}
+
+#[tokio::test]
+async fn what_answers_but_is_no_suite_is_told() {
+    for text in ["<html>", "{\"hello\": 1}", "", "[]"] {
+        let (fake, place) = (Fake::of(Mood::Garbles(text), &[]).await, Place::new(&[(POLL, None)]));
+        let ran = place.run(&fake, (&[POLL], &[])).await;
+        assert_eq!(ran.code, Some(1), "{text}");
+        assert!(
+            ran.said.contains("is not JSON") || ran.said.contains("not as a conformance suite does"),
+            "{}",
+            ran.said
+        );
+        assert!(ran.table.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_the_suite_does_not_want_is_told_in_its_words() {
+    for (answer, says) in [
+        ("plan-unknown", "No plan with name: no-such-plan"),
+        ("plan-bad-body", "alias can only contain alphanumeric characters"),
+        ("plan-bad-variant", "CIBA Mode must be ping"),
+    ] {
+        let (fake, place) = (Fake::of(Mood::Answers(answer), &[]).await, Place::new(&[(POLL, None)]));
+        let ran = place.run(&fake, (&[POLL], &[])).await;
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.said.contains(&format!("{POLL} was not made")) && ran.said.contains(says), "{}", ran.said);
+    }
+}
+
+#[tokio::test]
+async fn a_suite_that_wants_a_token_is_given_it_or_told_of() {
+    let (fake, place) = (Fake::of(Mood::WantsToken, &[]).await, Place::new(&[(POLL, None)]));
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains("--suite-token FILE"), "{}", ran.said);
+    let token = place.path("token");
+    std::fs::write(&token, "of tests\n").expect("written");
+    let ran = place.run(&fake, (&[POLL], &["--suite-token", token.to_str().expect("UTF-8")])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+}
+
+#[tokio::test]
+async fn a_module_that_the_suite_loses_is_failed_and_the_rest_is_run() {
+    let (fake, place) = (Fake::with(&[(MODULES[0], How::Garbles)]).await, Place::new(&[(POLL, None)]));
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.row(POLL), [3, 0, 0, 0, 1]);
+    assert!(ran.table.contains("lost") && ran.table.contains("is not JSON"), "{}", ran.table);
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_not_there_or_not_json_is_told() {
+    let (fake, place) = (Fake::with(&[]).await, Place::new(&[]));
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert!(ran.code == Some(1) && ran.said.contains(&format!("{POLL}.json")), "{}", ran.said);
+    std::fs::write(place.path(&format!("configs/{POLL}.json")), "{").expect("written");
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert!(ran.code == Some(1) && ran.said.contains(&format!("{POLL}.json")), "{}", ran.said);
+}
