@@ -20,7 +20,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::Fault;
+use crate::fault::Fault;
 use crate::plan::{Auth, Plan, Registration};
 
 /// The list in the folder of the clients.

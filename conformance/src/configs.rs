@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::Fault;
 use crate::clients::{self, AUTHORITY, Client, Pair};
 use crate::configuration::{self, Target, entry, notification_endpoint};
+use crate::fault::Fault;
 use crate::plan::{Choice, Plan, Registration};
 use crate::suite;
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::Fault;
 use crate::clients::{Client, Pair};
+use crate::fault::Fault;
 use crate::plan::{Auth, Ecosystem, Mode, Plan, Registration};
 
 /// What the suite is to know of a server and of the bank beside it.

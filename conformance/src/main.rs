@@ -5,6 +5,7 @@ mod clients;
 mod configs;
 mod configuration;
 mod deployment;
+mod fault;
 mod plan;
 mod run;
 mod serve;
@@ -13,6 +14,8 @@ mod suite;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::fault::Fault;
 
 /// Drives the OpenID conformance suite against countersign, with a sandbox bank beside it. docs/conformance.md is the manual.
 ///
@@ -54,9 +57,6 @@ fn main() -> ExitCode {
         Command::Countersign(cli) => cli.run(),
     }
 }
-
-/// What can go wrong, in words.
-type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 fn within<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)

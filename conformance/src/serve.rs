@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::Fault;
 use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
+use crate::fault::Fault;
 use crate::plan::{Mode, Plan};
 use crate::suite::{Access, Suite};
 

@@ -14,8 +14,8 @@ use countersign::secret::{self, Secret};
 use countersign::wire::inbound::PeerCertificate;
 use serde_json::{Value, json};
 
-use crate::Fault;
 use crate::bank::Bank;
+use crate::fault::Fault;
 
 /// How long the server may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,8 +35,6 @@ pub(super) struct Caller {
 pub(super) enum Refusal {
     /// RFC 6750 §3.1.
     InvalidToken,
-    /// RFC 6750 §3.1.
-    InsufficientScope,
     /// Nobody can say what the token is worth.
     Unknown,
 }
@@ -45,7 +43,6 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error) = match self {
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
-            Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
             Self::Unknown => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         };
         let challenge = [("www-authenticate", format!("Bearer error=\"{error}\""))];
@@ -56,7 +53,7 @@ impl IntoResponse for Refusal {
 impl FromRequestParts<Arc<Bank>> for Caller {
     type Rejection = Refusal;
 
-    /// The token in the header alone (§6.2.1-3), live, bound to the caller's certificate (RFC 8705 §3), with the scope.
+    /// The token in the header alone (§6.2.1-3), live, and bound to the caller's certificate (RFC 8705 §3). That it is for accounts, the server says: this API sees no others.
     async fn from_request_parts(head: &mut Parts, bank: &Arc<Bank>) -> Result<Self, Refusal> {
         let header = head.headers.get("authorization").and_then(|value| value.to_str().ok());
         let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Refusal::InvalidToken)?;
@@ -69,9 +66,6 @@ impl FromRequestParts<Arc<Bank>> for Caller {
             return Err(Refusal::InvalidToken);
         }
         let text = |member: &str| live[member].as_str().map(str::to_owned);
-        if !text("scope").unwrap_or_default().split(' ').any(|scope| scope == "accounts") {
-            return Err(Refusal::InsufficientScope);
-        }
         Ok(Self { client_id: text("client_id").ok_or(Refusal::Unknown)?, sub: text("sub") })
     }
 }

@@ -30,9 +30,9 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::Fault;
 use crate::bank::consents::Consents;
 use crate::bank::open::Open;
+use crate::fault::Fault;
 
 /// Where the phone is told what to decide, as the suite wants its `automated_ciba_approval_url`.
 pub(crate) const APPROVAL: &str = "/approve?id={auth_req_id}&do={action}";

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use url::Url;
 
-use crate::Fault;
+use crate::fault::Fault;
 
 /// Checks that the certificate in `pem`, believed as itself, vouches for the host of `suite`.
 ///

@@ -20,12 +20,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::Fault;
 use crate::bank;
 use crate::clients::{self, Pair};
 use crate::configuration::Target;
 use crate::deployment::node::Node;
 use crate::deployment::settings::{Ports, Settings};
+use crate::fault::Fault;
 use crate::plan::{Ecosystem, Mode, Plan};
 
 /// What the bank reports, and what the second client of each plan asks for.

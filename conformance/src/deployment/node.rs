@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use crate::Fault;
+use crate::fault::Fault;
 
 /// How long a server may take until it listens. It takes milliseconds; a busy machine may need longer.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use countersign::secret::{Secret, System};
 
-use crate::Fault;
 use crate::clients::{AUTHORITY, Client, Pair};
 use crate::configuration::{Target, entry, notification_endpoint};
 use crate::deployment::{ACR, Store, Wanted, profile, secret};
+use crate::fault::Fault;
 use crate::plan::Plan;
 
 /// Where one server listens, on loopback.

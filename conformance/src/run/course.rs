@@ -8,7 +8,7 @@ use countersign::clock::Stopwatch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::Fault;
+use crate::fault::Fault;
 use crate::plan::Plan;
 use crate::run::queue::{Job, Queue};
 use crate::run::saved::{ModuleRun, Outcome, Saved};

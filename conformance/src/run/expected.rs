@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use time::{Date, Month, OffsetDateTime};
 
-use crate::Fault;
+use crate::fault::Fault;
 use crate::run::saved::{Outcome, PlanRun, Saved};
 
 #[derive(Debug, Default, Deserialize)]

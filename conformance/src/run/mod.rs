@@ -19,9 +19,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::Fault;
 use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
+use crate::fault::Fault;
 use crate::plan::{Choice, Ecosystem, Plan};
 use crate::run::course::{Course, Planned};
 use crate::run::saved::{ModuleRun, Outcome, PlanRun, Saved};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::Fault;
+use crate::fault::Fault;
 use crate::run::saved::{ModuleRun, Outcome, PlanRun, Saved};
 use crate::run::table::row;
 

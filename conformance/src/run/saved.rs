@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Fault;
+use crate::fault::Fault;
 use crate::suite::entry::Entry;
 
 /// The file in the folder of the report.

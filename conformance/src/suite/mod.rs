@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Fault;
+use crate::fault::Fault;
 use crate::plan::{NAME, Plan};
 use crate::suite::entry::{Entry, shortened};
 

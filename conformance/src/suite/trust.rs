@@ -15,7 +15,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use tokio::net::lookup_host;
 use url::Url;
 
-use crate::Fault;
+use crate::fault::Fault;
 
 /// A client for the suite at `url`, and the certificate that it shows, PEM, if it is on loopback.
 pub(super) async fn client(
@@ -140,5 +140,28 @@ impl ServerCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn what_was_shown_first_is_believed_and_nothing_else_from_then_on() {
+        let certificate = || {
+            let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+            params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").der().clone()
+        };
+        let (first, other, pinned) = (certificate(), certificate(), Pinned::default());
+        let name = ServerName::try_from("localhost").expect("a name");
+        let shows = |shown: &CertificateDer<'_>| {
+            pinned.verify_server_cert(shown, &[], &name, &[], UnixTime::since_unix_epoch(Duration::ZERO)).is_ok()
+        };
+        assert!(shows(&first) && shows(&first) && !shows(&other) && shows(&first));
+        let pem = pinned.pem().expect("one was shown");
+        assert_eq!(CertificateDer::from_pem_slice(pem.as_bytes()).expect("it is PEM"), first);
     }
 }
