@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bank::{Bank, certificates, key};
 use crate::registrant::{Registrant, by_certificate, refuses, with};
 use crate::tpp::{CIBA, Call, Tpp};
-use crate::wired::{is_live, register, standing, switched_on, till9, wired};
+use crate::wired::{in_the_uk, is_live, register, standing, switched_on, till9, wired};
 
 const NOWHERE: &str = "https://localhost:1/ping";
 const OWN: [&str; 2] = [CIBA, "client_credentials"];
@@ -16,11 +16,6 @@ const OWN: [&str; 2] = [CIBA, "client_credentials"];
 /// Everything on under the rules of Open Banking UK; till 9 may have tokens in its own name, the others may not.
 async fn uk() -> Bank {
     Bank::with(Limits::default(), |shipped| in_the_uk(&switched_on(shipped, NOWHERE))).await
-}
-
-fn in_the_uk(on: &str) -> String {
-    let uk = on.replacen("profile = \"fapi-ciba-id1\"", "profile = \"open-banking-uk\"", 1);
-    uk.replace("\"refresh_token\"]", "\"refresh_token\", \"client_credentials\"]")
 }
 
 #[tokio::test]

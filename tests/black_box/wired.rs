@@ -74,6 +74,12 @@ scope = "openid accounts"
     shipped.replace(profile, &served) + &extra
 }
 
+/// The same under the rules of Open Banking UK; till 9 may have tokens in its own name, the others may not.
+pub(crate) fn in_the_uk(on: &str) -> String {
+    let uk = on.replacen("profile = \"fapi-ciba-id1\"", "profile = \"open-banking-uk\"", 1);
+    uk.replace("\"refresh_token\"]", "\"refresh_token\", \"client_credentials\"]")
+}
+
 /// Till 9: refresh tokens and user codes, ES256 throughout, the certificate of till 8.
 pub(crate) fn till9(bank: &Bank) -> Tpp<'_> {
     Tpp::new(bank, "till-9", (key("till8.key"), key("till8.key")), Some("till8"))

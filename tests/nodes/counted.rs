@@ -16,7 +16,7 @@ use crate::heard::Heard;
 use crate::node::{NOWHERE, Nodes};
 use crate::overheard::Overheard;
 use crate::tpp::Tpp;
-use crate::wired::{hint_token, metadata, register, standing, switched_on, till9};
+use crate::wired::{hint_token, in_the_uk, metadata, register, standing, switched_on, till9};
 
 /// What counts.
 struct Count {
@@ -102,6 +102,24 @@ async fn a_request_and_a_poll_are_one_trip_each_and_a_poll_that_is_too_fast_two(
     let replay = || till.poll_call(&unknown, |call| call.assertion(|_| once.clone()));
     count.is("fresh", POLL, replay()).await.refused(400, "invalid_grant");
     count.is("replayed", POLL, replay()).await.refused(401, "invalid_client");
+}
+
+#[tokio::test]
+async fn a_clients_own_token_is_one_trip_and_a_look_at_it_too() {
+    let nodes = Nodes::new();
+    let (heard, listening) = Overheard::listen();
+    let folder = tempfile::tempdir().expect("a folder");
+    let edit = |shipped: &str| in_the_uk(&without_pings(shipped, folder.path()));
+    let bank = nodes.node_on(nodes.backend().await, edit).await;
+    let commands = Commands::of(&nodes.redis).await;
+    let mut count = Count { heard, commands, _listening: listening, _folder: folder };
+    let till = till9(&bank);
+    let token = count.is("own", (&[2], &["SET spent", "SET access"]), till.own()).await.text("access_token");
+    let api = bank.accounts_api();
+    let looked = count.is("introspection", (&[2], &["SET spent", "GET access"]), api.introspect(&token)).await;
+    assert_eq!(looked.ok()["active"], true);
+    count.is("userinfo", (&[1], &["GET access"]), till.userinfo(&token)).await.refused(403, "insufficient_scope");
+    count.is("refused", (&[1], &["SET spent"]), bank.other_tpp().own()).await.refused(400, "unauthorized_client");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::bank::Bank;
 use crate::drawn::Drawn;
 use crate::node::{NOWHERE, Nodes};
 use crate::oracle::digest;
-use crate::wired::{is_live, switched_on, till9};
+use crate::wired::{in_the_uk, is_live, switched_on, till9};
 
 /// A server that records in the file at `path`.
 async fn recording(nodes: &Nodes, path: &Path) -> Bank {
@@ -69,6 +69,31 @@ async fn each_event_is_in_the_file_before_its_answer_and_no_secret_is() {
     assert_eq!(text.lines().count(), 7);
     for secret in [&denied, &approved, &access, &refresh, &second, "canary"] {
         assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_clients_own_token_is_in_the_file_before_its_answer_or_is_not_given() {
+    let chance = Arc::<Drawn>::default();
+    let nodes = Nodes::drawing(chance.clone());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.jsonl");
+    let on = async |path: &Path| {
+        let audit = Audit::to(path).expect("a thread");
+        nodes.node_with((nodes.backend().await, audit), |shipped| in_the_uk(&switched_on(shipped, NOWHERE))).await
+    };
+    let (good, full) = (on(&path).await, on(Path::new("/dev/full")).await);
+    let token = till9(&good).own().await.text("access_token");
+    let told =
+        json!({"at": good.now(), "event": "issued_to_client", "client_id": "till-9", "access_token": digest(&token)});
+    assert_eq!(last(&path), told);
+    assert!(is_live(&good, &token).await && is_live(&full, &token).await);
+    chance.since();
+    till9(&full).own().await.refused(503, "temporarily_unavailable");
+    let drawn = chance.since();
+    assert!(!drawn.is_empty());
+    for token in drawn {
+        assert!(!is_live(&good, &token).await);
     }
 }
 
