@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crate::clients::{self, AUTHORITY, Client, Pair};
@@ -28,8 +29,8 @@ pub(crate) struct Options {
     /// An acr that the server has among its acr_values_supported and that approvals report
     #[arg(long, value_name = "ACR")]
     acr: String,
-    /// A plan, as in plain-poll-pkj-static, or all; may be given several times
-    #[arg(long, value_name = "PLAN", default_value = "all")]
+    /// Plans, as in plain-poll-pkj-static, or all
+    #[arg(long, value_name = "PLAN", num_args = 1.., default_value = "all")]
     plan: Vec<Choice>,
     /// Your own clients: a list as this command writes it (clients.toml), a table for each static plan. Without it, clients are made in FOLDER/clients
     #[arg(long, value_name = "FILE")]
@@ -75,7 +76,7 @@ pub(crate) fn write(options: &Options) -> Result<(), Fault> {
     for plan in &plans {
         let path = options.out.join(format!("{plan}.json"));
         fs::write(&path, format!("{:#}\n", configuration::of(*plan, &target, &clients)?))?;
-        println!("{}", path.display());
+        writeln!(io::stdout(), "{}", path.display())?;
     }
     if options.clients.is_none() && !fixed.is_empty() {
         register(options, &fixed, (&target, &clients))?;
@@ -102,6 +103,5 @@ fn register(
     }
     let path = options.out.join("registration.toml");
     fs::write(&path, text)?;
-    println!("{}", path.display());
-    Ok(())
+    Ok(writeln!(io::stdout(), "{}", path.display())?)
 }

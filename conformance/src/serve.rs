@@ -10,6 +10,7 @@ use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
 use crate::fault::Fault;
 use crate::plan::{Mode, Plan};
+use crate::suite::trust::Vouched;
 use crate::suite::{Access, Suite};
 
 /// What to serve, and on what.
@@ -42,9 +43,9 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let temporary = tempfile::Builder::new().prefix("conformance-").tempdir()?;
     let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let suite_certificate = match options.plan.mode {
+    let vouched = match options.plan.mode {
         Mode::Poll => None,
-        Mode::Ping => Suite::reach(&options.access).await.map_or_else(|why| without(&why), |suite| suite.certificate),
+        Mode::Ping => Suite::reach(&options.access).await.map_or_else(|why| without(&why), |suite| Some(suite.vouched)),
     };
     let wanted = Wanted {
         ecosystem: options.plan.ecosystem,
@@ -52,7 +53,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
         store: options.store.clone(),
         nodes: options.nodes.into(),
         suite: options.access.suite.trim_end_matches('/').to_owned(),
-        suite_certificate,
+        vouched,
         folder: folder.clone(),
     };
     let mut deployment = Deployment::start(&wanted).await?;
@@ -70,7 +71,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
 }
 
 /// Somebody may want a ping plan for a client of their own.
-fn without(why: &Fault) -> Option<String> {
+fn without(why: &Fault) -> Option<Vouched> {
     eprintln!("conformance serve: pings to the suite will fail, as its certificate is not known: {why}");
     None
 }

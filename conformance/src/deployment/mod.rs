@@ -27,9 +27,13 @@ use crate::deployment::node::Node;
 use crate::deployment::settings::{Ports, Settings};
 use crate::fault::Fault;
 use crate::plan::{Ecosystem, Mode, Plan};
+use crate::suite::trust::Vouched;
 
 /// What the bank reports, and what the second client of each plan asks for.
 const ACR: &str = "urn:bank:acr:app-pin";
+
+/// How often ports are chosen.
+const TRIES: usize = 3;
 
 /// Where the servers keep what they have to remember.
 #[derive(Clone, Debug)]
@@ -80,8 +84,8 @@ pub(crate) struct Wanted {
     pub(crate) nodes: usize,
     /// Where the suite is, to which pings go.
     pub(crate) suite: String,
-    /// The certificate that the suite shows there, PEM, if it is one that only this machine believes.
-    pub(crate) suite_certificate: Option<String>,
+    /// Who vouches for it; nobody, if pings need not get there.
+    pub(crate) vouched: Option<Vouched>,
     /// Where everything is written.
     pub(crate) folder: PathBuf,
 }
@@ -110,10 +114,21 @@ impl Deployment {
     /// # Errors
     /// A file cannot be written, a port not be had, or a server does not start; what it said is told.
     pub(crate) async fn start(wanted: &Wanted) -> Result<Self, Fault> {
+        // A port that was free may be somebody else's by the time a server binds it.
+        for _ in 1..TRIES {
+            match Self::attempt(wanted).await {
+                Err(fault) if fault.to_string().contains("Address already in use") => {}
+                attempted => return attempted,
+            }
+        }
+        Self::attempt(wanted).await
+    }
+
+    async fn attempt(wanted: &Wanted) -> Result<Self, Fault> {
         if wanted.nodes > 1 && matches!(wanted.store, Store::Memory) {
             return Err("several servers need a store that they share: --store redis://host:port".into());
         }
-        if let Some(pem) = &wanted.suite_certificate
+        if let Some(Vouched::ByItself(pem)) = &wanted.vouched
             && wanted.plans.iter().any(|plan| plan.mode == Mode::Ping)
         {
             front::is_believable(pem, &wanted.suite)?;

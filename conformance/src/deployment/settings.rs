@@ -11,6 +11,7 @@ use crate::configuration::{Target, entry, notification_endpoint};
 use crate::deployment::{ACR, Store, Wanted, profile, secret};
 use crate::fault::Fault;
 use crate::plan::Plan;
+use crate::suite::trust::Vouched;
 
 /// Where one server listens, on loopback.
 #[derive(Clone, Copy)]
@@ -34,7 +35,7 @@ impl Settings<'_> {
         secret(&folder.join("initial.tokens"), self.target.initial_access_token.as_deref().unwrap_or_default())?;
         secret(&folder.join("sealing.key"), Secret::draw(&System).reveal())?;
         let mut trust = fs::read_to_string(folder.join("certs/ca.pem"))?;
-        trust.extend(self.wanted.suite_certificate.as_deref());
+        trust.extend(self.wanted.vouched.as_ref().and_then(Vouched::pem));
         fs::write(folder.join("client-endpoints.pem"), trust)?;
         let shared = self.shared()?;
         let mut written = Vec::new();

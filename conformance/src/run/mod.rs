@@ -9,6 +9,7 @@ pub(crate) mod saved;
 mod table;
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -32,11 +33,11 @@ use crate::suite::{Access, Suite};
 pub(crate) struct Options {
     #[command(flatten)]
     access: Access,
-    /// A plan, as in plain-ping-mtls-dynamic, or all; may be given several times
-    #[arg(long, value_name = "PLAN", default_value = "all")]
+    /// Plans, as in plain-ping-mtls-dynamic, or all
+    #[arg(long, value_name = "PLAN", num_args = 1.., default_value = "all")]
     plan: Vec<Choice>,
-    /// A module of these plans, as in fapi-ciba-id1-refresh-token; may be given several times. Without it, all of them
-    #[arg(long, value_name = "MODULE")]
+    /// Modules of these plans, as in fapi-ciba-id1-refresh-token. Without it, all of them
+    #[arg(long, value_name = "MODULE", num_args = 1..)]
     module: Vec<String>,
     /// How many modules at a time
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -141,7 +142,7 @@ async fn tested(options: &Options, suite: &Suite, folder: &Path) -> Result<Teste
             store: options.store.clone(),
             nodes: options.nodes.into(),
             suite: options.access.suite.trim_end_matches('/').to_owned(),
-            suite_certificate: suite.certificate.clone(),
+            vouched: Some(suite.vouched.clone()),
             folder: folder.join(name),
         };
         let deployment = Deployment::start(&wanted).await?;
@@ -238,7 +239,7 @@ async fn ended(deployments: &mut [Deployment]) -> Fault {
 }
 
 fn tell(options: &Options, saved: &Saved) -> Result<(), Fault> {
-    print!("{}", table::of(saved));
+    io::stdout().write_all(table::of(saved).as_bytes())?;
     if let Some(folder) = &options.report {
         saved.write(folder)?;
         eprintln!("\nthe report: {}", report::write(saved, folder)?.display());

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -27,8 +28,8 @@ pub(crate) struct Options {
 /// There is no run, or the page cannot be written.
 pub(crate) fn render(options: &Options) -> Result<(), Fault> {
     let saved = Saved::read(&options.folder)?;
-    println!("{}", write(&saved, &options.folder)?.display());
-    Ok(())
+    let path = write(&saved, &options.folder)?;
+    Ok(writeln!(io::stdout(), "{}", path.display())?)
 }
 
 /// Writes the page to `folder`.

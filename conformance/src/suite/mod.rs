@@ -1,7 +1,7 @@
 //! [`Suite`]: the OpenID conformance suite, over its REST API. Every call has an end, and what goes wrong says what to do.
 
 pub(crate) mod entry;
-mod trust;
+pub(crate) mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::fault::Fault;
 use crate::plan::{NAME, Plan};
 use crate::suite::entry::{Entry, shortened};
+use crate::suite::trust::Vouched;
 
 /// Where a suite on one's own machine is, by itself.
 pub(crate) const LOCAL: &str = "https://localhost.emobix.co.uk:8443";
@@ -47,8 +48,8 @@ pub(crate) struct Suite {
     token: Option<String>,
     /// Its version, as it says it.
     pub(crate) version: String,
-    /// The certificate that it shows, PEM, if it is on loopback.
-    pub(crate) certificate: Option<String>,
+    /// Why it is believed.
+    pub(crate) vouched: Vouched,
 }
 
 /// A plan that the suite has made.
@@ -99,9 +100,9 @@ impl Suite {
     /// There is none, it cannot be believed, or it does not let us in.
     pub(crate) async fn reach(access: &Access) -> Result<Self, Fault> {
         let url = access.suite.trim_end_matches('/').to_owned();
-        let (http, certificate) = trust::client((&url, access.suite_ca.as_deref()), PATIENCE).await?;
+        let (http, vouched) = trust::client((&url, access.suite_ca.as_deref()), PATIENCE).await?;
         let token = access.suite_token.as_deref().map(secret).transpose()?;
-        let suite = Self { url, http, token, version: String::new(), certificate };
+        let suite = Self { url, http, token, version: String::new(), vouched };
         let server = suite.ask((Method::GET, "server"), &[], None).await?;
         let said = |member: &str| server[member].as_str().unwrap_or_default().to_owned();
         if server["version"].as_str().is_none() {

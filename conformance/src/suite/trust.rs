@@ -17,20 +17,42 @@ use url::Url;
 
 use crate::fault::Fault;
 
-/// A client for the suite at `url`, and the certificate that it shows, PEM, if it is on loopback.
+/// Who vouches for the suite, which a server that pings it has to believe too.
+#[derive(Clone, Debug)]
+pub(crate) enum Vouched {
+    /// An authority of the system.
+    BySystem,
+    /// The authorities of `--suite-ca`, PEM.
+    By(String),
+    /// Nobody: it is on loopback, and this is what it showed, PEM.
+    ByItself(String),
+}
+
+impl Vouched {
+    /// What to believe beside the authorities of the system, PEM.
+    pub(crate) fn pem(&self) -> Option<&str> {
+        match self {
+            Self::BySystem => None,
+            Self::By(pem) | Self::ByItself(pem) => Some(pem),
+        }
+    }
+}
+
+/// A client for the suite at `url`, and why it believes it.
 pub(super) async fn client(
     (url, ca): (&str, Option<&Path>),
     patience: Duration,
-) -> Result<(reqwest::Client, Option<String>), Fault> {
+) -> Result<(reqwest::Client, Vouched), Fault> {
     let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https" && parsed.host_str().is_some());
     let parsed = parsed.ok_or_else(|| format!("--suite {url}: has to be an https address, as in {}", super::LOCAL))?;
+    let named = ca.map(read).transpose()?;
     let local = ca.is_none() && is_local(&parsed).await?;
     let tls = ClientConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS)?;
     let pinned = Arc::new(Pinned::default());
     let tls = if local {
         tls.dangerous().with_custom_certificate_verifier(pinned.clone()).with_no_client_auth()
     } else {
-        tls.with_root_certificates(roots(ca)?).with_no_client_auth()
+        tls.with_root_certificates(roots(named.as_deref())?).with_no_client_auth()
     };
     let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience);
     let http = builder.redirect(reqwest::redirect::Policy::none()).build()?;
@@ -38,7 +60,12 @@ pub(super) async fn client(
         // What it answers is looked at later; here it only has to show its certificate.
         drop(http.get(url).send().await);
     }
-    Ok((http, local.then(|| pinned.pem()).flatten()))
+    let vouched = match (named, pinned.pem()) {
+        (Some(pem), _) => Vouched::By(pem),
+        (None, Some(pem)) => Vouched::ByItself(pem),
+        (None, None) => Vouched::BySystem,
+    };
+    Ok((http, vouched))
 }
 
 /// The cause of causes, in words.
@@ -64,18 +91,22 @@ async fn is_local(url: &Url) -> Result<bool, Fault> {
     Ok(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()))
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, Fault> {
+fn read(path: &Path) -> Result<String, Fault> {
+    let pem = fs::read_to_string(path).map_err(|error| format!("--suite-ca {}: {error}", path.display()))?;
+    if CertificateDer::pem_slice_iter(pem.as_bytes()).next().is_none() {
+        return Err(format!("--suite-ca {}: there is no certificate in it", path.display()).into());
+    }
+    Ok(pem)
+}
+
+fn roots(named: Option<&str>) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
-    let Some(path) = ca else {
+    let Some(pem) = named else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(roots);
     };
-    let pem = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(certificate?)?;
-    }
-    if roots.is_empty() {
-        return Err(format!("{}: there is no certificate in it", path.display()).into());
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.map_err(|error| format!("--suite-ca: {error}"))?)?;
     }
     Ok(roots)
 }

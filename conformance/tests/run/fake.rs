@@ -61,7 +61,7 @@ pub(crate) struct Fake {
     pub(crate) url: String,
     state: Arc<Suite>,
     _stop: watch::Sender<bool>,
-    _certs: TempDir,
+    certs: TempDir,
 }
 
 /// What happened so far.
@@ -115,7 +115,12 @@ impl Fake {
             Listener { tcp, tls, gaze, router: router(state.clone()), limits: Limits::default() },
             stopped,
         ));
-        Self { url, state, _stop: stop, _certs: certs }
+        Self { url, state, _stop: stop, certs }
+    }
+
+    /// The authority of its certificate, PEM.
+    pub(crate) fn ca(&self) -> String {
+        fs::read_to_string(self.certs.path().join("ca.pem")).expect("it was made")
     }
 
     /// What happened so far.

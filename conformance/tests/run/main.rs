@@ -127,7 +127,7 @@ async fn a_module_that_does_not_end_is_stopped_at_the_suite_and_the_rest_is_run(
 #[tokio::test]
 async fn a_part_of_a_plan_can_be_run() {
     let (fake, place) = (Fake::with(&[(MODULES[0], How::Fails)]).await, Place::new(&[(POLL, None)]));
-    let ran = place.run(&fake, (&[POLL], &["--module", MODULES[1], "--module", MODULES[2]])).await;
+    let ran = place.run(&fake, (&[POLL], &["--module", MODULES[1], MODULES[2]])).await;
     assert_eq!(ran.code, Some(0), "{}", ran.said);
     assert_eq!(ran.row(POLL), [2, 0, 0, 0, 0]);
     let ran = place.run(&fake, (&[POLL], &["--module", "fapi-ciba-id1-nonsense"])).await;

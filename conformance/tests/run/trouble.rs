@@ -35,6 +35,24 @@ fn an_address_that_is_none_and_a_plan_that_is_none_are_refused() {
 }
 
 #[tokio::test]
+async fn an_authority_that_is_named_has_to_vouch_for_the_suite() {
+    let (fake, place) = (Fake::with(&[]).await, Place::new(&[(POLL, None)]));
+    let (own, other) = (fake.ca(), Fake::with(&[]).await.ca());
+    let named = async |ca: &str| {
+        std::fs::write(place.path("ca.pem"), ca).expect("written");
+        let path = place.path("ca.pem");
+        place.run(&fake, (&[POLL], &["--suite-ca", path.to_str().expect("UTF-8")])).await
+    };
+    assert_eq!(named(&own).await.code, Some(0));
+    let ran = named(&other).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains("cannot be reached") && ran.said.contains("certificate"), "{}", ran.said);
+    let ran = named("nothing").await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains("there is no certificate in it"), "{}", ran.said);
+}
+
+#[tokio::test]
 async fn what_answers_but_is_no_suite_is_told() {
     for text in ["<html>", "{\"hello\": 1}", "", "[]"] {
         let (fake, place) = (Fake::of(Mood::Garbles(text), &[]).await, Place::new(&[(POLL, None)]));
