@@ -1,12 +1,14 @@
 //! What is expected of a run: that every module passes, but for the exceptions in `expected/{plan}.toml`, each with a reason, an owner and an end.
 
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use time::{Date, Month, OffsetDateTime};
 
 use crate::fault::Fault;
+use crate::plan::Plan;
 use crate::run::saved::{Outcome, PlanRun, Saved};
 
 #[derive(Debug, Default, Deserialize)]
@@ -31,35 +33,57 @@ struct Exception {
     expires: String,
 }
 
-/// Judges `saved` against the exceptions in `folder`, on the day of `now` (seconds since 1970): excuses what they explain, and notes what is wrong with them.
-/// Where `only` some modules were to be run, those of others are left alone.
-///
-/// # Errors
-/// The folder or a file in it cannot be read.
-pub(super) fn judge(saved: &mut Saved, folder: &Path, (now, only): (i64, &[String])) -> Result<(), Fault> {
-    if !folder.is_dir() {
-        return Err(
-            format!("{}: there is no such folder; --expected says where the exceptions are", folder.display()).into()
-        );
+/// The exceptions of the plans of a run.
+pub(super) struct Expected {
+    /// Each with the file that it stands in.
+    of: Vec<(Plan, PathBuf, Exceptions)>,
+}
+
+impl Expected {
+    /// Reads those of `plans` in `folder`.
+    ///
+    /// # Errors
+    /// The folder or a file in it cannot be read.
+    pub(super) fn read(folder: &Path, plans: &[Plan]) -> Result<Self, Fault> {
+        if !folder.is_dir() {
+            let says =
+                format!("{}: there is no such folder; --expected says where the exceptions are", folder.display());
+            return Err(says.into());
+        }
+        let mut of = Vec::new();
+        for plan in plans {
+            let path = folder.join(format!("{plan}.toml"));
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+            };
+            let read = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+            of.push((*plan, path, read));
+        }
+        Ok(Self { of })
     }
-    let today = OffsetDateTime::from_unix_timestamp(now)?.date();
-    for plan in &mut saved.plans {
-        let path = folder.join(format!("{}.toml", plan.plan));
-        let Some(text) = (match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(format!("{}: {error}", path.display()).into()),
-        }) else {
-            continue;
-        };
-        let read: Exceptions = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        for exception in read.exception.iter().filter(|exception| only.is_empty() || only.contains(&exception.module)) {
-            if let Err(fault) = exception.excuse(plan, today) {
-                saved.faults.push(format!("{}: {}: {fault}", path.display(), exception.module));
+
+    /// Judges `saved` on the day of `now` (seconds since 1970): excuses what the exceptions explain, and notes what is wrong with them. Where `only` some modules
+    /// were to be run, the exceptions of others are left alone.
+    ///
+    /// # Errors
+    /// There is no such day.
+    pub(super) fn judge(&self, saved: &mut Saved, (now, only): (i64, &[String])) -> Result<(), Fault> {
+        let today = OffsetDateTime::from_unix_timestamp(now)?.date();
+        for (plan, path, exceptions) in &self.of {
+            let Some(run) = saved.plans.iter_mut().find(|run| run.plan == plan.to_string()) else { continue };
+            for exception in &exceptions.exception {
+                if !only.is_empty() && !only.contains(&exception.module) {
+                    continue;
+                }
+                if let Err(fault) = exception.excuse(run, today) {
+                    saved.faults.push(format!("{}: {}: {fault}", path.display(), exception.module));
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Exception {

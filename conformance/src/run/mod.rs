@@ -25,6 +25,7 @@ use crate::deployment::{Deployment, Store, Wanted};
 use crate::fault::Fault;
 use crate::plan::{Choice, Ecosystem, Plan};
 use crate::run::course::{Course, Planned};
+use crate::run::expected::Expected;
 use crate::run::saved::{ModuleRun, Outcome, PlanRun, Saved};
 use crate::suite::{Access, Suite};
 
@@ -80,15 +81,16 @@ struct Tested {
 /// It could not be run, or not to its end.
 pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let expected = Expected::read(&options.expected, &Plan::chosen(&options.plan))?;
     let suite = Suite::reach(&options.access).await?;
     eprintln!("the suite: {} at {}", suite.version, options.access.suite);
     let temporary = tempfile::Builder::new().prefix("conformance-").tempdir()?;
     let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     let mut tested = tested(&options, &suite, &folder).await?;
     let planned = planned(&options, &suite, &tested.configurations).await?;
-    let mut saved = begun(&options, &suite, &planned);
-    let keep = |saved: &Saved| options.report.as_ref().map_or(Ok(()), |folder| saved.write(folder));
-    keep(&saved)?;
+    let mut saved = begun(&options, &suite, (&planned, &tested.configurations));
+    // What cannot be written is known before anything is run.
+    keep(&options, &saved)?;
     let course =
         Course { suite: &suite, planned, parallel: options.parallel.into(), limit: Duration::from_secs(options.limit) };
     let servers = ended(&mut tested.deployments);
@@ -99,11 +101,11 @@ pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
             _ = interrupt.recv() => "told to stop".into(),
         }
     };
-    let broken_off = course.run(&mut saved, keep, stop).await.err();
+    let broken_off = course.run(&mut saved, |saved| keep(&options, saved), stop).await.err();
     if broken_off.is_none() {
         saved.ended = Some(System.now().seconds());
     }
-    expected::judge(&mut saved, &options.expected, (System.now().seconds(), &options.module))?;
+    expected.judge(&mut saved, (System.now().seconds(), &options.module))?;
     tell(&options, &saved)?;
     let fine = saved.is_fine();
     if !fine && options.configs.is_none() {
@@ -174,7 +176,7 @@ async fn planned(options: &Options, suite: &Suite, configurations: &[(Plan, Valu
     Ok(planned)
 }
 
-fn begun(options: &Options, suite: &Suite, planned: &[Planned]) -> Saved {
+fn begun(options: &Options, suite: &Suite, (planned, configurations): (&[Planned], &[(Plan, Value)])) -> Saved {
     let not_run = |name: &str| ModuleRun {
         module: name.to_owned(),
         link: None,
@@ -192,7 +194,7 @@ fn begun(options: &Options, suite: &Suite, planned: &[Planned]) -> Saved {
     Saved {
         suite: options.access.suite.clone(),
         suite_version: suite.version.clone(),
-        server: server(options),
+        server: server(options, configurations),
         started: System.now().seconds(),
         ended: None,
         plans: planned.iter().map(plan).collect(),
@@ -200,10 +202,11 @@ fn begun(options: &Options, suite: &Suite, planned: &[Planned]) -> Saved {
     }
 }
 
-/// Which server is tested: our own, by version and commit where this is a checkout.
-fn server(options: &Options) -> String {
+/// Which server is tested: our own, by version and commit where this is a checkout; another, by where it is.
+fn server(options: &Options, configurations: &[(Plan, Value)]) -> String {
     if options.configs.is_some() {
-        return "deployed elsewhere".to_owned();
+        let at = configurations.first().and_then(|(_, first)| first["server"]["discoveryUrl"].as_str());
+        return format!("at {}", at.unwrap_or("an unknown address"));
     }
     let described = Command::new("git")
         .args(["describe", "--always", "--dirty", "--exclude=*"])
@@ -240,12 +243,20 @@ async fn ended(deployments: &mut [Deployment]) -> Fault {
 
 fn tell(options: &Options, saved: &Saved) -> Result<(), Fault> {
     io::stdout().write_all(table::of(saved).as_bytes())?;
+    keep(options, saved)?;
     if let Some(folder) = &options.report {
-        saved.write(folder)?;
         eprintln!("\nthe report: {}", report::write(saved, folder)?.display());
     }
+    Ok(())
+}
+
+/// Writes what there is so far where it is to be kept.
+fn keep(options: &Options, saved: &Saved) -> Result<(), Fault> {
+    if let Some(folder) = &options.report {
+        saved.write(folder).map_err(|error| format!("--report {}: {error}", folder.display()))?;
+    }
     if let Some(path) = &options.junit {
-        fs::write(path, junit::of(saved)).map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::write(path, junit::of(saved)).map_err(|error| format!("--junit {}: {error}", path.display()))?;
     }
     Ok(())
 }

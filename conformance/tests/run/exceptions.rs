@@ -75,15 +75,17 @@ async fn a_failure_that_is_explained_may_have_broken_off() {
 
 #[tokio::test]
 async fn exceptions_that_cannot_be_read_are_told() {
+    let (fake, place) = (Fake::with(&[]).await, Place::new(&[(POLL, None)]));
     for (text, says) in [("[[exception]]\nmodul = 1\n", "unknown field `modul`"), ("nonsense", POLL)] {
-        let ran = with(text).await;
+        place.expect(POLL, text);
+        let ran = place.run(&fake, (&[POLL], &[])).await;
         assert_eq!(ran.code, Some(1));
         assert!(ran.said.contains(says), "{}", ran.said);
     }
-    let (fake, place) = (Fake::with(&[]).await, Place::new(&[(POLL, None)]));
-    let nowhere = place.path("nowhere");
+    std::fs::remove_file(place.path(&format!("expected/{POLL}.toml"))).expect("it was written");
     std::fs::remove_dir(place.path("expected")).expect("it is empty");
     let ran = place.run(&fake, (&[POLL], &[])).await;
     assert_eq!(ran.code, Some(1));
-    assert!(ran.said.contains("--expected says where"), "{} {}", nowhere.display(), ran.said);
+    assert!(ran.said.contains("--expected says where"), "{}", ran.said);
+    assert_eq!(fake.seen().most, 0, "it is known before anything is run");
 }

@@ -43,11 +43,21 @@ impl Place {
         fs::write(self.path(&format!("expected/{plan}.toml")), exceptions).expect("written");
     }
 
-    /// Starts a run of `plan`.
+    /// Starts a run of `plans`, which is kept.
     pub(crate) fn start(&self, fake: &Fake, (plans, more): (&[&str], &[&str])) -> Child {
+        let report = self.path("report");
+        self.begin(fake, (plans, &[&["--report", report.to_str().expect("UTF-8")], more].concat()))
+    }
+
+    /// Runs `plans`, which is not kept unless `more` says so.
+    pub(crate) async fn run_without_report(&self, fake: &Fake, (plans, more): (&[&str], &[&str])) -> Ran {
+        Ran::of(self.begin(fake, (plans, more)).wait_with_output().await.expect("it ends"))
+    }
+
+    fn begin(&self, fake: &Fake, (plans, more): (&[&str], &[&str])) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
         command.args(["run", "--suite", &fake.url, "--configs"]).arg(self.path("configs"));
-        command.arg("--expected").arg(self.path("expected")).arg("--report").arg(self.path("report"));
+        command.arg("--expected").arg(self.path("expected"));
         for plan in plans {
             command.args(["--plan", plan]);
         }

@@ -103,6 +103,22 @@ async fn a_module_that_the_suite_loses_is_failed_and_the_rest_is_run() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_kept_is_told_before_anything_is_run() {
+    let (fake, place) = (Fake::with(&[]).await, Place::new(&[(POLL, None)]));
+    std::fs::write(place.path("file"), "").expect("written");
+    let below = place.path("file/below");
+    for option in ["--junit", "--report"] {
+        let report = if option == "--report" { &below } else { &place.path("report") };
+        let junit = if option == "--junit" { &below } else { &place.path("junit.xml") };
+        let more = ["--report", report.to_str().expect("UTF-8"), "--junit", junit.to_str().expect("UTF-8")];
+        let ran = place.run_without_report(&fake, (&[POLL], &more)).await;
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.said.contains(&format!("{option} {}", below.display())), "{}", ran.said);
+    }
+    assert_eq!(fake.seen().most, 0);
+}
+
+#[tokio::test]
 async fn a_configuration_that_is_not_there_or_not_json_is_told() {
     let (fake, place) = (Fake::with(&[]).await, Place::new(&[]));
     let ran = place.run(&fake, (&[POLL], &[])).await;
