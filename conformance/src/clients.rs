@@ -3,9 +3,7 @@
 //! `clients.toml` says where each has its keys; a table for each plan, in it `one` and `two`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -21,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
+use crate::place::{write, write_secret};
 use crate::plan::{Auth, Plan, Registration};
 
 /// The list in the folder of the clients.
@@ -125,7 +124,7 @@ pub(crate) fn open(folder: &Path, plans: &[Plan]) -> Result<BTreeMap<String, Pai
             let (one, two) = (maker.make(*plan, Which::One)?, maker.make(*plan, Which::Two)?);
             entries.insert(plan.to_string(), Entries { one, two });
         }
-        maker.write(LIST, (&toml::to_string(&entries)?, 0o644))?;
+        write(&list, &toml::to_string(&entries)?)?;
     }
     read(&list)
 }
@@ -159,9 +158,8 @@ impl<'a> Maker<'a> {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)?;
-        let maker = Self { folder, authority };
-        maker.write(AUTHORITY, (&maker.authority.pem(), 0o644))?;
-        Ok(maker)
+        write(&folder.join(AUTHORITY), &authority.pem())?;
+        Ok(Self { folder, authority })
     }
 
     /// PS256, since some of the suite's modules break an RSA signature, and a certificate: where it authenticates by that, the first client's is by the authority, the second's by itself.
@@ -184,17 +182,10 @@ impl<'a> Maker<'a> {
         jwk.set_algorithm("PS256");
         let file = |ending: &str| PathBuf::from(format!("{client_id}.{ending}"));
         let (jwks, pem, key) = (file("private.jwks.json"), file("pem"), file("key"));
-        self.write(&jwks, (&format!("{:#}\n", json!({"keys": [jwk.as_ref()]})), 0o600))?;
-        self.write(&pem, (&certificate.pem(), 0o644))?;
-        self.write(&key, (&tls.serialize_pem(), 0o600))?;
+        write_secret(&self.folder.join(&jwks), &format!("{:#}\n", json!({"keys": [jwk.as_ref()]})))?;
+        write(&self.folder.join(&pem), &certificate.pem())?;
+        write_secret(&self.folder.join(&key), &tls.serialize_pem())?;
         Ok(Entry { client_id, scope: SCOPE.to_owned(), jwks, certificate: pem, key, tls_client_auth_san_dns })
-    }
-
-    fn write(&self, name: impl AsRef<Path>, (content, mode): (&str, u32)) -> Result<(), Fault> {
-        let path = self.folder.join(name);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path);
-        let written = file.and_then(|mut file| file.write_all(content.as_bytes()));
-        written.map_err(|error| format!("{}: {error}", path.display()).into())
     }
 }
 

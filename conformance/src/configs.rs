@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::clients::{self, AUTHORITY, Client, Pair};
 use crate::configuration::{self, Target, entry, notification_endpoint};
 use crate::fault::Fault;
+use crate::place::{self, write_secret};
 use crate::plan::{Choice, Plan, Registration};
 use crate::suite;
 
@@ -75,7 +76,7 @@ pub(crate) fn write(options: &Options) -> Result<(), Fault> {
     };
     for plan in &plans {
         let path = options.out.join(format!("{plan}.json"));
-        fs::write(&path, format!("{:#}\n", configuration::of(*plan, &target, &clients)?))?;
+        write_secret(&path, &format!("{:#}\n", configuration::of(*plan, &target, &clients)?))?;
         writeln!(io::stdout(), "{}", path.display())?;
     }
     if options.clients.is_none() && !fixed.is_empty() {
@@ -97,11 +98,11 @@ fn register(
         for client in clients.get(&plan.to_string()).into_iter().flatten() {
             let Client { client_id, .. } = client;
             let jwks = format!("clients/{client_id}.jwks.json");
-            fs::write(options.out.join(&jwks), format!("{:#}\n", client.public_jwks()?))?;
+            place::write(&options.out.join(&jwks), &format!("{:#}\n", client.public_jwks()?))?;
             text.push_str(&entry(*plan, client, (&jwks, &notification_endpoint(*plan, target, &options.suite))));
         }
     }
     let path = options.out.join("registration.toml");
-    fs::write(&path, text)?;
+    place::write(&path, &text)?;
     Ok(writeln!(io::stdout(), "{}", path.display())?)
 }

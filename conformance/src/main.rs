@@ -6,6 +6,7 @@ mod configs;
 mod configuration;
 mod deployment;
 mod fault;
+mod place;
 mod plan;
 mod run;
 mod serve;

@@ -1,7 +1,7 @@
 //! `conformance serve`: the server and the bank of one plan, until told to stop, for the suite's own pages, another client or a load generator.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
 use crate::fault::Fault;
+use crate::place::{Place, write_secret};
 use crate::plan::{Mode, Plan};
 use crate::suite::trust::Vouched;
 use crate::suite::{Access, Suite};
@@ -41,8 +42,7 @@ pub(crate) struct Options {
 /// It cannot be started, or something of it ended by itself.
 pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let temporary = tempfile::Builder::new().prefix("conformance-").tempdir()?;
-    let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let place = Place::open(options.folder.as_deref())?;
     let vouched = match options.plan.mode {
         Mode::Poll => None,
         Mode::Ping => Suite::reach(&options.access).await.map_or_else(|why| without(&why), |suite| Some(suite.vouched)),
@@ -54,12 +54,12 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
         nodes: options.nodes.into(),
         suite: options.access.suite.trim_end_matches('/').to_owned(),
         vouched,
-        folder: folder.clone(),
+        folder: place.path().to_owned(),
     };
     let mut deployment = Deployment::start(&wanted).await?;
-    let configuration = folder.join(format!("{}.json", options.plan));
+    let configuration = place.path().join(format!("{}.json", options.plan));
     let suites = configuration::of(options.plan, &deployment.target, &deployment.clients)?;
-    std::fs::write(&configuration, format!("{suites:#}\n"))?;
+    write_secret(&configuration, &format!("{suites:#}\n"))?;
     let said = said(&options, &deployment, &configuration);
     io::stdout().write_all(said.as_bytes())?;
     io::stdout().flush()?;
@@ -76,7 +76,7 @@ fn without(why: &Fault) -> Option<Vouched> {
     None
 }
 
-fn said(options: &Options, deployment: &Deployment, configuration: &std::path::Path) -> String {
+fn said(options: &Options, deployment: &Deployment, configuration: &Path) -> String {
     let target = &deployment.target;
     let resource_url = target.resource_url(options.plan);
     let (ca, token) = (deployment.ca.display().to_string(), target.initial_access_token.as_deref());
@@ -93,6 +93,7 @@ fn said(options: &Options, deployment: &Deployment, configuration: &std::path::P
         });
         return format!("{line}\n");
     }
+    let approval = target.approval_url.as_deref().unwrap_or_default();
     format!(
         "{plan}: {nodes} server{s} on {store}, and the sandbox bank\n\n\
          issuer                {issuer}\n\
@@ -103,13 +104,13 @@ fn said(options: &Options, deployment: &Deployment, configuration: &std::path::P
          bank                  {bank}\n\
          for the suite         {configuration}\n\n\
          Users: alice, bob, user-01 to user-20, always-approves, always-denies, never-answers. Approve with\n\
-         curl --cacert {ca} -X POST '{bank}/approve?id=AUTH_REQ_ID&do=allow'    (or do=deny; or in a browser at {bank})\n\n\
+         curl --cacert {ca} -X POST '{example}'    (or do=deny; or in a browser at {bank})\n\n\
          Ctrl-C stops.\n",
         plan = options.plan,
         nodes = options.nodes,
         s = if options.nodes == 1 { "" } else { "s" },
         issuer = target.issuer,
-        approval = target.approval_url.as_deref().unwrap_or_default(),
+        example = approval.replace("{auth_req_id}", "AUTH_REQ_ID").replace("{action}", "allow"),
         token = token.unwrap_or_default(),
         configuration = configuration.display(),
     )

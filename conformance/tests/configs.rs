@@ -1,6 +1,7 @@
 //! `conformance configs`: what it writes is what the suite and the server want, and what it cannot write it says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -73,6 +74,27 @@ fn a_static_configuration_has_both_clients_with_keys_and_certificates_of_their_o
     assert_ne!(it["mtls"]["cert"], it["mtls2"]["cert"]);
     assert!(it["mtls"]["key"].as_str().expect("a key").contains("PRIVATE KEY"));
     assert!(it.get("alias").is_none(), "nobody calls a client that polls");
+}
+
+#[test]
+fn what_has_a_private_key_in_it_is_for_its_owner_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(configs(folder.path(), &["--plan", "plain-poll-mtls-static"]).status.code(), Some(0));
+    let mut seen = 0;
+    for entry in
+        fs::read_dir(folder.path()).expect("there").chain(fs::read_dir(folder.path().join("clients")).expect("there"))
+    {
+        let path = entry.expect("readable").path();
+        if !path.is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        let private = text.contains("PRIVATE KEY") || text.contains("\"d\":");
+        let mode = path.metadata().expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode, if private { 0o600 } else { 0o644 }, "{}", path.display());
+        seen += usize::from(private);
+    }
+    assert_eq!(seen, 1 + 2 * 2, "the configuration, and two of each client");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -24,9 +25,9 @@ pub(super) async fn identify(Json(question): Json<Value>) -> Json<Value> {
 }
 
 /// `POST /prompt`: shows it on the phone. Those who decide by themselves take a moment to.
-pub(super) async fn prompt(State(bank): State<Arc<Bank>>, Json(asked): Json<Value>) {
+pub(super) async fn prompt(State(bank): State<Arc<Bank>>, Json(asked): Json<Value>) -> StatusCode {
     let text = |member: &str| asked[member].as_str().unwrap_or_default().to_owned();
-    let Some(user) = User::known_as(&text("sub")) else { return };
+    let Some(user) = User::known_as(&text("sub")) else { return StatusCode::NOT_FOUND };
     let scope: Vec<&str> = asked["scope"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let expires_in = asked["expires_in"].as_u64().and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or_default();
     let (now, auth_req_id) = (bank.now(), text("auth_req_id"));
@@ -39,7 +40,7 @@ pub(super) async fn prompt(State(bank): State<Arc<Bank>>, Json(asked): Json<Valu
     };
     bank.open.show(auth_req_id.clone(), prompt, now);
     let decision = match user.temper {
-        Temper::WaitsToBeTold | Temper::Ignores => return,
+        Temper::WaitsToBeTold | Temper::Ignores => return StatusCode::NO_CONTENT,
         Temper::Approves => Decision::Allow,
         Temper::Denies => Decision::Deny,
     };
@@ -48,4 +49,5 @@ pub(super) async fn prompt(State(bank): State<Arc<Bank>>, Json(asked): Json<Valu
         let (status, _) = bank.decide(&auth_req_id, (&user, decision)).await;
         eprintln!("bank: {} has decided by itself; the server says {status}", user.name);
     });
+    StatusCode::NO_CONTENT
 }

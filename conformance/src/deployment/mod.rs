@@ -6,9 +6,8 @@ mod relay;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use countersign::cli::certs;
@@ -86,7 +85,7 @@ pub(crate) struct Wanted {
     pub(crate) suite: String,
     /// Who vouches for it; nobody, if pings need not get there.
     pub(crate) vouched: Option<Vouched>,
-    /// Where everything is written.
+    /// Where everything is written, from the root on.
     pub(crate) folder: PathBuf,
 }
 
@@ -203,14 +202,6 @@ impl Deployment {
     }
 }
 
-/// The profile of `ecosystem`, as a server is told it.
-const fn profile(ecosystem: Ecosystem) -> &'static str {
-    match ecosystem {
-        Ecosystem::Plain => "fapi-ciba-id1",
-        Ecosystem::OpenBankingUk => "open-banking-uk",
-    }
-}
-
 async fn listener() -> Result<(TcpListener, u16), Fault> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
@@ -219,11 +210,4 @@ async fn listener() -> Result<(TcpListener, u16), Fault> {
 
 fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
-}
-
-/// Writes a file of the deployment that only its owner may read.
-fn secret(path: &Path, content: &str) -> Result<(), Fault> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::write(path, content)?;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
 }

@@ -8,9 +8,10 @@ use countersign::secret::{Secret, System};
 
 use crate::clients::{AUTHORITY, Client, Pair};
 use crate::configuration::{Target, entry, notification_endpoint};
-use crate::deployment::{ACR, Store, Wanted, profile, secret};
+use crate::deployment::{ACR, Store, Wanted};
 use crate::fault::Fault;
-use crate::plan::Plan;
+use crate::place::{write, write_secret};
+use crate::plan::{Ecosystem, Plan};
 use crate::suite::trust::Vouched;
 
 /// Where one server listens, on loopback.
@@ -32,16 +33,16 @@ impl Settings<'_> {
     /// Writes everything into the folder, a configuration for each of `ports`.
     pub(super) fn write(&self, ports: &[Ports]) -> Result<Vec<PathBuf>, Fault> {
         let folder = &self.wanted.folder;
-        secret(&folder.join("initial.tokens"), self.target.initial_access_token.as_deref().unwrap_or_default())?;
-        secret(&folder.join("sealing.key"), Secret::draw(&System).reveal())?;
+        write_secret(&folder.join("initial.tokens"), self.target.initial_access_token.as_deref().unwrap_or_default())?;
+        write_secret(&folder.join("sealing.key"), Secret::draw(&System).reveal())?;
         let mut trust = fs::read_to_string(folder.join("certs/ca.pem"))?;
         trust.extend(self.wanted.vouched.as_ref().and_then(Vouched::pem));
-        fs::write(folder.join("client-endpoints.pem"), trust)?;
+        write(&folder.join("client-endpoints.pem"), &trust)?;
         let shared = self.shared()?;
         let mut written = Vec::new();
         for (at, ports) in ports.iter().enumerate() {
             let path = folder.join(format!("server-{}.toml", at + 1));
-            fs::write(&path, format!("{}{shared}", self.own(*ports)))?;
+            write(&path, &format!("{}{shared}", self.own(*ports)))?;
             written.push(path);
         }
         Ok(written)
@@ -130,8 +131,16 @@ scope = "accounts"
 
     fn client(&self, plan: Plan, client: &Client) -> Result<String, Fault> {
         let jwks = format!("clients/{}.jwks.json", client.client_id);
-        fs::write(self.wanted.folder.join(&jwks), format!("{:#}\n", client.public_jwks()?))?;
+        write(&self.wanted.folder.join(&jwks), &format!("{:#}\n", client.public_jwks()?))?;
         let notified_at = notification_endpoint(plan, self.target, &self.wanted.suite);
         Ok(entry(plan, client, (&jwks, &notified_at)))
+    }
+}
+
+/// The profile of `ecosystem`, as a server is told it.
+const fn profile(ecosystem: Ecosystem) -> &'static str {
+    match ecosystem {
+        Ecosystem::Plain => "fapi-ciba-id1",
+        Ecosystem::OpenBankingUk => "open-banking-uk",
     }
 }

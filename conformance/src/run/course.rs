@@ -49,8 +49,22 @@ impl Course<'_> {
         keep: impl Fn(&Saved) -> Result<(), Fault>,
         stop: impl Future<Output = Fault>,
     ) -> Result<(), Fault> {
+        let running = Running::default();
+        let outcome = self.modules(&running, (saved, keep), stop).await;
+        if outcome.is_err() {
+            self.cancel(&running).await;
+        }
+        outcome
+    }
+
+    async fn modules(
+        &self,
+        running: &Running,
+        (saved, keep): (&mut Saved, impl Fn(&Saved) -> Result<(), Fault>),
+        stop: impl Future<Output = Fault>,
+    ) -> Result<(), Fault> {
         let mut queue = Queue::of(self.planned.iter().map(|planned| (planned.made.modules.len(), planned.alias)));
-        let (mut set, running) = (JoinSet::new(), Running::default());
+        let mut set = JoinSet::new();
         let began = Stopwatch::start();
         let mut since: Vec<Option<Stopwatch>> = self.planned.iter().map(|_| None).collect();
         let all: usize = self.planned.iter().map(|planned| planned.made.modules.len()).sum();
@@ -61,7 +75,7 @@ impl Course<'_> {
                 && let Some(job) = queue.next()
             {
                 since[job.plan].get_or_insert_with(Stopwatch::start);
-                set.spawn(self.start(job, &running));
+                set.spawn(self.start(job, running));
             }
             tokio::select! {
                 joined = set.join_next() => {
@@ -78,14 +92,10 @@ impl Course<'_> {
                     keep(saved)?;
                 }
                 () = sleep(SILENCE) => {
-                    let names = self.names(&running);
+                    let names = self.names(running);
                     eprintln!("… {ended}/{all} {} still running: {}", clock(began.elapsed()), names.join(", "));
                 }
-                fault = &mut stop => {
-                    set.abort_all();
-                    self.cancel(&running).await;
-                    return Err(fault);
-                }
+                fault = &mut stop => return Err(fault),
             }
         }
     }

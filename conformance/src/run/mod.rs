@@ -17,12 +17,12 @@ use std::time::Duration;
 use countersign::clock::{Clock, System};
 use futures_util::future::{pending, select_all};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
 use crate::fault::Fault;
+use crate::place::{Place, write_secret};
 use crate::plan::{Choice, Ecosystem, Plan};
 use crate::run::course::{Course, Planned};
 use crate::run::expected::Expected;
@@ -84,9 +84,8 @@ pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
     let expected = Expected::read(&options.expected, &Plan::chosen(&options.plan))?;
     let suite = Suite::reach(&options.access).await?;
     eprintln!("the suite: {} at {}", suite.version, options.access.suite);
-    let temporary = tempfile::Builder::new().prefix("conformance-").tempdir()?;
-    let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let mut tested = tested(&options, &suite, &folder).await?;
+    let place = Place::open(options.folder.as_deref())?;
+    let mut tested = tested(&options, &suite, place.path()).await?;
     let planned = planned(&options, &suite, &tested.configurations).await?;
     let mut saved = begun(&options, &suite, (&planned, &tested.configurations));
     // What cannot be written is known before anything is run.
@@ -109,15 +108,9 @@ pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
     tell(&options, &saved)?;
     let fine = saved.is_fine();
     if !fine && options.configs.is_none() {
-        logs(options.folder.as_deref(), temporary);
+        eprintln!("\nthe servers' logs: {}/*/server-*.log", place.keep().display());
     }
     broken_off.map_or(Ok(fine), Err)
-}
-
-/// Where the servers' logs are, for whoever wants to know why.
-fn logs(named: Option<&Path>, temporary: TempDir) {
-    let kept = named.map_or_else(|| temporary.keep(), Path::to_owned);
-    eprintln!("\nthe servers' logs: {}/*/server-*.log", kept.display());
 }
 
 /// Starts a server for each ecosystem among the plans, or reads the configurations that there are.
@@ -151,7 +144,7 @@ async fn tested(options: &Options, suite: &Suite, folder: &Path) -> Result<Teste
         eprintln!("the server: {} on {}, for {name}", deployment.target.issuer, deployment.store);
         for plan in wanted.plans {
             let made = configuration::of(plan, &deployment.target, &deployment.clients)?;
-            fs::write(wanted.folder.join(format!("{plan}.json")), format!("{made:#}\n"))?;
+            write_secret(&wanted.folder.join(format!("{plan}.json")), &format!("{made:#}\n"))?;
             tested.configurations.push((plan, made));
         }
         tested.deployments.push(deployment);

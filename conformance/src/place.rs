@@ -1,0 +1,63 @@
+//! [`Place`]: the folder that everything goes to which a server, its clients and the suite have to know.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::fault::Fault;
+
+/// One that somebody named, which stays; or one of its own, which is gone afterwards.
+pub(crate) struct Place {
+    path: PathBuf,
+    own: Option<TempDir>,
+}
+
+impl Place {
+    /// The folder that was named, made if need be; without one, a new one.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn open(named: Option<&Path>) -> Result<Self, Fault> {
+        let Some(named) = named else {
+            let own = tempfile::Builder::new().prefix("conformance-").tempdir()?;
+            return Ok(Self { path: own.path().to_owned(), own: Some(own) });
+        };
+        let made = fs::create_dir_all(named).and_then(|()| named.canonicalize());
+        Ok(Self { path: made.map_err(|error| format!("--folder {}: {error}", named.display()))?, own: None })
+    }
+
+    /// Where it is, from the root on.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Has it stay in any case.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.own.map_or(self.path, TempDir::keep)
+    }
+}
+
+/// Writes a file that anybody may read.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write(path: &Path, content: &str) -> Result<(), Fault> {
+    written(path, (content, 0o644))
+}
+
+/// Writes a file that only its owner may read.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write_secret(path: &Path, content: &str) -> Result<(), Fault> {
+    written(path, (content, 0o600))
+}
+
+fn written(path: &Path, (content, mode): (&str, u32)) -> Result<(), Fault> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path);
+    let written = file.and_then(|mut file| file.write_all(content.as_bytes()));
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
+}
