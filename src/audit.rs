@@ -62,6 +62,8 @@ pub enum Event<'a> {
     Replaced { client_id: &'a str },
     /// A client deleted its registration.
     Deleted { client_id: &'a str },
+    /// An operator changed the keys.
+    KeysChanged { by: &'a str, did: &'a str, kid: &'a str, before: Digest, after: Digest },
     /// The file can be written again, after it could not.
     Resumed,
 }

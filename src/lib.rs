@@ -23,6 +23,7 @@ pub mod profile;
 pub mod outbound;
 
 pub mod jose;
+pub mod keys;
 pub mod wire;
 
 pub mod audit;

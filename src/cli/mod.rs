@@ -2,6 +2,8 @@
 
 pub mod certs;
 pub mod check;
+mod keys;
+mod reload;
 pub mod serve;
 
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// The keys this server signs with: list, rotate, revoke
+    Keys(keys::Options),
     /// Make certificates and keys
     Certs {
         #[command(subcommand)]
@@ -46,6 +50,7 @@ impl Cli {
         match self.command {
             Command::Serve { config } => serve::run(&config),
             Command::Check { config } => check::run(&config),
+            Command::Keys(options) => keys::run(options),
             Command::Certs { command } => certs::run(command),
         }
     }

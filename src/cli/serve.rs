@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::audit::{Audit, Event};
-use crate::cli::check;
+use crate::cli::{check, reload};
 use crate::clock::{self, Clock as _};
 use crate::config::{Config, Mode};
 use crate::endpoint::Server;
@@ -30,7 +30,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     };
     let served = telemetry::install(config.log).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let served = runtime.block_on(listen(config));
+        let served = runtime.block_on(listen(path, config));
         // What was begun is finished; a name look-up that hangs is not waited for.
         runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(served?)
@@ -44,7 +44,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-async fn listen(config: Config) -> io::Result<()> {
+async fn listen(path: &Path, config: Config) -> io::Result<()> {
     let bind = async |key: &str, address| {
         let named = |error| io::Error::other(format!("server.{key} = \"{address}\": {error}"));
         TcpListener::bind(address).await.map_err(named)
@@ -89,6 +89,7 @@ async fn listen(config: Config) -> io::Result<()> {
     let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
     audit.record(started, clock.now()).await.map_err(unwritable)?;
     let server = config.server_with(backend, audit, (clock, entropy));
+    let watching = tokio::spawn(reload::watch(path.to_owned(), config.keys.clone(), server.clone()));
     tracing::info!(
         issuer = config.profile.issuer().issuer,
         profile = config.profile.rules().name,
@@ -98,6 +99,7 @@ async fn listen(config: Config) -> io::Result<()> {
         "ready"
     );
     both(&server, (public, internal), (&config, stopped)).await;
+    watching.abort();
     tracing::info!("stopped");
     Ok(())
 }

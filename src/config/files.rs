@@ -5,12 +5,12 @@ use std::{fs, io};
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::config::reader::Section;
 use crate::http::tls::Chain;
 use crate::jose::jwk::KeySet;
-use crate::jose::keyring::SigningKey;
+use crate::keys::folder::Folder;
 use crate::secret::Secret;
 use crate::wire::json::{self, Object};
 
@@ -156,33 +156,9 @@ impl Files {
         KeySet::parse(text.as_bytes()).map_err(|why| section.fault(key, &format!("{path}: {why}"))).ok()
     }
 
-    /// Every `.pem` in `folder`: this server's signing keys.
-    pub(super) fn signing_keys(&self, section: &Section<'_>, key: &str, folder: &str) -> Option<Vec<SigningKey>> {
-        let folder = self.folder.join(folder);
-        let unreadable = |error| section.fault(key, &format!("{} cannot be read: {error}", folder.display()));
-        let entries = fs::read_dir(&folder).map_err(unreadable).ok()?;
-        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-        paths.retain(|path| path.extension().is_some_and(|ending| ending == "pem"));
-        paths.sort();
-        if paths.is_empty() {
-            section.fault(
-                key,
-                &format!("{} has no .pem file; `countersign certs dev` makes some to try with", folder.display()),
-            );
-        }
-        let mut keys = Vec::new();
-        for path in paths {
-            let Some(text) = Self::private(section, key, &path) else { continue };
-            let read = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).ok();
-            match read
-                .ok_or("no PKCS#8 key in PEM".to_owned())
-                .and_then(|der| SigningKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|why| why.to_string()))
-            {
-                Ok(signing) => keys.push(signing),
-                Err(why) => section.fault(key, &format!("{}: {why}", path.display())),
-            }
-        }
-        Some(keys)
+    /// A folder of keys that this server signs with.
+    pub(super) fn folder(&self, path: &str) -> Folder {
+        Folder::at(&self.folder.join(path))
     }
 
     /// A file that nobody but its owner may read.

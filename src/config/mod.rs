@@ -78,6 +78,8 @@ pub struct Config {
     pub storage: Storage,
     /// Where what happens is recorded; without it, in the log.
     pub audit: Option<PathBuf>,
+    /// The folder of the keys.
+    pub keys: PathBuf,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -143,7 +145,8 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let tls = root.section("tls").and_then(|section| read_tls(section, files));
     let authorities = root.optional_section("client_certificates").and_then(|section| read_authorities(section, files));
     let limits = read_limits(root.optional_section("limits"));
-    let keyring = root.section("keys").and_then(|section| trust::keys(section, files));
+    let keys = root.section("keys").and_then(|section| trust::keys(section, files));
+    let (keyring, keys) = keys.unzip();
     let bank = root.section("bank").map(|section| outward::bank(section, files)).unwrap_or_default();
     let calls = root.optional_section("client_endpoints").map(|section| outward::clients(section, files, mode));
     let registrars = root.optional_section("registration").map(|section| trust::registrars(section, files, mode));
@@ -167,7 +170,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     };
     let profile = profile(&root, text, Issuer { offer, ..issuer });
     if let Some(ring) = &keyring
-        && !profile.algorithms().iter().any(|alg| ring.key(*alg).is_some())
+        && !profile.algorithms().iter().any(|alg| ring.algs().contains(alg))
     {
         root.fault("keys.folder", "has no key for any algorithm of the profile");
     }
@@ -199,6 +202,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         trust,
         storage: storage?,
         audit: audit.ok()?,
+        keys: keys?,
         mode: mode?,
     })
 }

@@ -1,26 +1,33 @@
 //! `[keys]`, `[registration]` and `[[login_hint_token_issuers]]`: what this server signs with, and whose word it takes.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::config::Mode;
 use crate::config::files::Files;
 use crate::config::reader::Section;
-use crate::jose::keyring::Keyring;
+use crate::jose::keyring::{Keyring, Ring};
+use crate::keys::folder::Contents;
 use crate::profile::enrolled::Registrars;
 use crate::profile::vouchers::{Voucher, Vouchers};
 use crate::secret::Secret;
 use crate::wire::inbound::is_b64token;
 
-/// The keys in `folder`, and the public ones of those that were retired.
-pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<Keyring> {
-    let keys = section.string("folder").and_then(|folder| files.signing_keys(&section, "folder", &folder));
+/// The keys in `folder`, and the public ones of those that were retired; and where the folder is.
+pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, PathBuf)> {
+    let folder = section.string("folder").map(|folder| files.folder(&folder));
+    let contents = folder.as_ref().and_then(|folder| {
+        let noted = |faults: Vec<String>| faults.iter().for_each(|says| section.fault("folder", says));
+        folder.contents().map_err(noted).ok()
+    });
     let retired = section.optional_string("retired").map(|path| files.key_set(&section, "retired", &path));
     let retired = retired.map_or(Some(None), |read| read.map(Some));
-    let ring = keys.zip(retired).and_then(|(keys, retired)| {
-        Keyring::new(keys, retired).map_err(|why| section.fault("folder", &why.to_string())).ok()
+    let ring = contents.zip(retired).and_then(|(Contents { keys, known }, retired)| {
+        let known = known.map_or(retired.clone(), |known| Some(known.with(retired.clone())));
+        Ring::new(keys, known).map_err(|why| section.fault("folder", &why.to_string())).ok()
     });
     section.end();
-    ring
+    Some((Keyring::new(ring?), folder?.path().to_owned()))
 }
 
 /// Who may register clients.

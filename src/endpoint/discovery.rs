@@ -75,5 +75,5 @@ pub async fn metadata(State(server): State<Arc<Server>>) -> Json<Metadata> {
 
 /// The public keys.
 pub async fn jwks(State(server): State<Arc<Server>>) -> Json<Value> {
-    Json(server.keyring.jwks())
+    Json(server.keyring.jwks(server.now()))
 }

@@ -36,7 +36,7 @@ fn signed(server: &Server, request: &Verified<Inspection>, answer: &Introspectio
         "token_introspection": answer,
     });
     let alg = server.profile.signing().first().copied();
-    let key = alg.and_then(|alg| server.keyring.key(alg)).ok_or_else(failed)?;
+    let key = alg.and_then(|alg| server.keyring.key(alg, server.now())).ok_or_else(failed)?;
     let jwt = key.sign("token-introspection+jwt", &claims).map_err(|_| failed())?;
     let of_type = HeaderValue::from_static("application/token-introspection+jwt");
     Ok(([(CONTENT_TYPE, of_type)], jwt.reveal().to_owned()).into_response())

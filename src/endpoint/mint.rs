@@ -129,7 +129,7 @@ fn id_token(server: &Server, (sender, yes): (&Sender, &RefreshToken), now: Times
     if let Some(acr) = &yes.acr {
         claims.insert("acr".into(), acr.as_str().into());
     }
-    let key = server.keyring.key(alg).ok_or_else(|| failed("there is no key for the client's algorithm"))?;
+    let key = server.keyring.key(alg, now).ok_or_else(|| failed("there is no key for the client's algorithm"))?;
     key.sign("JWT", &Value::Object(claims)).map_err(|_| failed("signing failed"))
 }
 

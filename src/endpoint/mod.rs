@@ -18,6 +18,7 @@ use std::sync::Arc;
 use crate::audit::{Audit, Event};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Rejection;
+use crate::jose::jwk::Unusable;
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
 use crate::outbound::ping::Pings;
@@ -70,6 +71,14 @@ impl Server {
             Some(pings) => pings.take_over().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Signs with `keys` from now on, and publishes them.
+    ///
+    /// # Errors
+    /// They do not serve an algorithm that is offered; everything stays as it was.
+    pub fn replace_keys(&self, keys: Keyring) -> Result<(), Unusable> {
+        self.keyring.replace(keys)
     }
 
     /// Where this server's unguessable bytes come from.

@@ -196,10 +196,14 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
         .with_state(server.clone())
 }
 
+/// How long what is published may be known by heart, in seconds.
+pub const PUBLISHED_FOR: u32 = 300;
+
 /// What anyone in the world may read may be kept for five minutes; nothing else is kept at all (RFC 6749 §5.1).
 fn cached(Route { side, answers, serves, .. }: &Route) -> MethodRouter<Arc<Server>> {
     let keep = |mut response: Response| async {
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        let kept = HeaderValue::try_from(format!("public, max-age={PUBLISHED_FOR}")).expect("ASCII");
+        response.headers_mut().insert(CACHE_CONTROL, kept);
         response
     };
     if (*side, *answers) == (Side::Public, Answers::Anyone) { serves().layer(map_response(keep)) } else { serves() }

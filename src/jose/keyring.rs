@@ -1,7 +1,7 @@
 //! [`Keyring`]: this server's own signature keys, and the JWK Set that publishes them (RFC 7517 §5, FAPI 1.0 part 2 §8.9).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PSS_SHA256, RsaKeyPair};
@@ -12,8 +12,10 @@ use josekit::jwk::Jwk;
 use josekit::jws::{JwsAlgorithm, JwsHeader, JwsSigner, serialize_compact};
 use serde_json::{Map, Value, json};
 
+use crate::clock::Timestamp;
 use crate::jose::alg::Alg;
 use crate::jose::jwk::{KeySet, Unusable};
+use crate::jose::life::{Life, State};
 use crate::secret::{Digest, Secret};
 
 /// One private key and the algorithm it serves.
@@ -70,6 +72,11 @@ impl SigningKey {
     /// The algorithm this key serves.
     pub const fn alg(&self) -> Alg {
         self.alg
+    }
+
+    /// RFC 7638.
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// The public part, as it is published.
@@ -133,48 +140,97 @@ impl JwsSigner for SigningKey {
     }
 }
 
-/// The keys this server signs with, at most one for each algorithm, and those whose signatures it still knows as its own.
-#[derive(Clone, Debug)]
-pub struct Keyring {
-    keys: Vec<SigningKey>,
+/// The keys this server signs with, or did, or will, each with its times; and those whose signatures it knows as its own beside them.
+#[derive(Debug)]
+pub struct Ring {
+    keys: Vec<(SigningKey, Life)>,
     own: Arc<KeySet>,
 }
 
-impl Keyring {
+impl Ring {
     /// A ring of `keys`, beside the public keys that were `retired`.
     ///
     /// # Errors
-    /// [`Unusable`]: no key, or two for one algorithm.
-    pub fn new(keys: Vec<SigningKey>, retired: Option<KeySet>) -> Result<Self, Unusable> {
+    /// [`Unusable`]: no key, or two for one algorithm that sign for good.
+    pub fn new(keys: Vec<(SigningKey, Life)>, retired: Option<KeySet>) -> Result<Self, Unusable> {
         if keys.is_empty() {
             return Err(Unusable("there is no signing key"));
         }
-        if Alg::ALL.iter().any(|alg| keys.iter().filter(|key| key.alg == *alg).count() > 1) {
+        let for_good = |alg: Alg| keys.iter().filter(|(key, life)| key.alg == alg && *life == Life::ALWAYS).count();
+        if Alg::ALL.into_iter().any(|alg| for_good(alg) > 1) {
             return Err(Unusable("there are two signing keys for one algorithm"));
         }
-        let public = json!({ "keys": keys.iter().map(SigningKey::public).collect::<Vec<_>>() });
+        let believed = keys.iter().filter(|(_, life)| life.revoked.is_none());
+        let public = json!({ "keys": believed.map(|(key, _)| key.public()).collect::<Vec<_>>() });
         let own = KeySet::parse(public.to_string().as_bytes())?;
         Ok(Self { keys, own: Arc::new(own.with(retired)) })
     }
 
-    /// The public keys of all that this server ever signed with, as far as it remembers.
-    pub fn own(&self) -> Arc<KeySet> {
-        self.own.clone()
+    /// The key for `alg` at `now`: of those that sign, the newest. By a clock that was put back nobody may sign yet; then it is the first that will.
+    fn key(&self, alg: Alg, now: Timestamp) -> Option<&SigningKey> {
+        let usable = || self.keys.iter().filter(|(key, life)| key.alg == alg && life.revoked.is_none());
+        let active =
+            usable().filter(|(_, life)| life.state(now) == State::Active).max_by_key(|(_, life)| life.signs_from);
+        let first = || usable().filter(|(_, life)| life.signs_from.is_some()).min_by_key(|(_, life)| life.signs_from);
+        active.or_else(first).map(|(key, _)| key)
     }
 
-    /// The key for `alg`.
-    pub fn key(&self, alg: Alg) -> Option<&SigningKey> {
-        self.keys.iter().find(|key| key.alg == alg)
+    /// The algorithms there are keys for.
+    fn algs(&self) -> Vec<Alg> {
+        let signs = |alg: &Alg| {
+            self.keys.iter().any(|(key, life)| key.alg == *alg && life.revoked.is_none() && life.signs_from.is_some())
+        };
+        Alg::ALL.into_iter().filter(signs).collect()
+    }
+}
+
+/// The [`Ring`] in force, which may be replaced while it is in use.
+#[derive(Clone, Debug)]
+pub struct Keyring(Arc<RwLock<Arc<Ring>>>);
+
+impl Keyring {
+    /// One that begins with `ring`.
+    pub fn new(ring: Ring) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(ring))))
+    }
+
+    /// Has `ring` in force from now on.
+    ///
+    /// # Errors
+    /// [`Unusable`]: it has no key for an algorithm that this server offers to its clients, and stays as it was.
+    pub fn replace(&self, ring: Self) -> Result<(), Unusable> {
+        let ring = ring.ring();
+        if self.algs().iter().any(|alg| !ring.algs().contains(alg)) {
+            return Err(Unusable("there is no key any more for an algorithm that is offered; that takes a restart"));
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        Ok(())
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The public keys of all that this server ever signed with and stands by, as far as it remembers.
+    pub fn own(&self) -> Arc<KeySet> {
+        self.ring().own.clone()
+    }
+
+    /// The key for `alg` at `now`.
+    pub fn key(&self, alg: Alg, now: Timestamp) -> Option<SigningKey> {
+        self.ring().key(alg, now).cloned()
     }
 
     /// The algorithms there are keys for.
     pub fn algs(&self) -> Vec<Alg> {
-        Alg::ALL.into_iter().filter(|alg| self.key(*alg).is_some()).collect()
+        self.ring().algs()
     }
 
-    /// The public keys: `kid`, `use` and `alg` in each, so that one key matches each token (OpenID Connect Core §10.1).
-    pub fn jwks(&self) -> Value {
-        json!({ "keys": self.keys.iter().map(SigningKey::public).collect::<Vec<_>>() })
+    /// The public keys at `now`: `kid`, `use` and `alg` in each, so that one key matches each token (OpenID Connect Core §10.1).
+    pub fn jwks(&self, now: Timestamp) -> Value {
+        let ring = self.ring();
+        let published = ring.keys.iter().filter(|(_, life)| life.state(now).is_published());
+        json!({ "keys": published.map(|(key, _)| key.public()).collect::<Vec<_>>() })
     }
 }
 
@@ -182,6 +238,12 @@ impl Keyring {
 mod tests {
     use super::*;
     use crate::jose::jws::Compact;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+    fn ring(keys: Vec<SigningKey>) -> Result<Keyring, Unusable> {
+        Ring::new(keys.into_iter().map(|key| (key, Life::ALWAYS)).collect(), None).map(Keyring::new)
+    }
 
     fn keys() -> Vec<SigningKey> {
         let ec = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
@@ -194,12 +256,12 @@ mod tests {
 
     #[test]
     fn what_the_ring_signs_its_published_keys_verify_and_only_those() {
-        let ring = Keyring::new(keys(), None).expect("one of each");
-        let published = KeySet::parse(ring.jwks().to_string().as_bytes()).expect("public keys");
-        let others = KeySet::parse(Keyring::new(keys(), None).expect("one of each").jwks().to_string().as_bytes())
-            .expect("public keys");
+        let ring = ring(keys()).expect("one of each");
+        let published = KeySet::parse(ring.jwks(NOW).to_string().as_bytes()).expect("public keys");
+        let others =
+            KeySet::parse(ring(keys()).expect("one of each").jwks(NOW).to_string().as_bytes()).expect("public keys");
         for alg in Alg::ALL {
-            let token = ring.key(alg).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
+            let token = ring.key(alg, NOW).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
             let read = |token| Compact::parse(token, 8192).expect("well-formed");
             assert_eq!(read(token.reveal()).verify(&published, alg).expect("ours").string("sub"), Ok(Some("alice")));
             assert!(read(token.reveal()).verify(&others, alg).is_err());
@@ -215,8 +277,8 @@ mod tests {
 
     #[test]
     fn a_ring_needs_exactly_one_key_for_each_algorithm_it_serves() {
-        assert!(Keyring::new(Vec::new(), None).is_err());
-        assert!(Keyring::new([keys(), keys()].concat(), None).is_err());
+        assert!(ring(Vec::new()).is_err());
+        assert!(ring([keys(), keys()].concat()).is_err());
         assert!(SigningKey::from_pkcs8(b"not a key").is_err());
         let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
         assert!(SigningKey::from_pkcs8(&p384.serialize_der()).is_err());

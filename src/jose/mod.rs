@@ -8,3 +8,4 @@ pub mod claims;
 pub mod jwk;
 pub mod jws;
 pub mod keyring;
+pub mod life;

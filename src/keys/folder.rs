@@ -1,0 +1,266 @@
+//! [`Folder`]: the keys folder on disk. It is read all or nothing, changed by one operator at a time, and a power cut leaves what was there before or what is there now.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::json;
+
+use crate::clock::Timestamp;
+use crate::jose::jwk::KeySet;
+use crate::jose::keyring::SigningKey;
+use crate::jose::life::Life;
+use crate::keys::{Entry, Manifest, VERSION};
+use crate::secret::Secret;
+
+/// What says which key is what.
+const MANIFEST: &str = "keyring.json";
+/// Whoever changes something holds it.
+const LOCK: &str = "keyring.lock";
+
+/// What a server needs of the folder.
+pub struct Contents {
+    /// The keys that it has the private part of.
+    pub keys: Vec<(SigningKey, Life)>,
+    /// The public parts of all that it stands by, and may have no private part of any more.
+    pub known: Option<KeySet>,
+}
+
+/// A keys folder.
+pub struct Folder(PathBuf);
+
+/// The right to change the folder, until it is dropped.
+pub struct Locked<'a> {
+    folder: &'a Folder,
+    _lock: File,
+}
+
+impl Folder {
+    /// The one at `path`.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Everything a server needs. Without `keyring.json` every `.pem` file is a key that has always signed.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in words.
+    pub fn contents(&self) -> Result<Contents, Vec<String>> {
+        let Some(manifest) = self.manifest().map_err(|why| vec![why])? else {
+            let keys = self.loose()?.into_iter().map(|(_, key)| (key, Life::ALWAYS)).collect();
+            return Ok(Contents { keys, known: None });
+        };
+        let (mut keys, mut known, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in &manifest.keys {
+            if entry.life.revoked.is_none() {
+                known.push(entry.public.clone());
+            }
+            match self.private(entry) {
+                Ok(key) => keys.extend(key.map(|key| (key, entry.life))),
+                Err(why) => faults.push(why),
+            }
+        }
+        let known = if known.is_empty() {
+            Ok(None)
+        } else {
+            KeySet::parse(json!({ "keys": known }).to_string().as_bytes()).map(Some)
+        };
+        match known {
+            Ok(known) if faults.is_empty() => Ok(Contents { keys, known }),
+            Ok(_) => Err(faults),
+            Err(why) => Err(vec![format!("{}: a public key in it: {why}", self.0.join(MANIFEST).display())]),
+        }
+    }
+
+    /// `keyring.json`, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not one.
+    pub fn manifest(&self) -> Result<Option<Manifest>, String> {
+        let path = self.0.join(MANIFEST);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        };
+        let manifest: Manifest =
+            serde_json::from_str(&text).map_err(|error| format!("{} is not a key ring: {error}", path.display()))?;
+        if manifest.version != VERSION {
+            return Err(format!(
+                "{} is of version {}, which this program does not know",
+                path.display(),
+                manifest.version
+            ));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// `keyring.json`, or what it would be for the keys that lie there.
+    ///
+    /// # Errors
+    /// What is there cannot be read.
+    pub fn view(&self) -> Result<Manifest, String> {
+        if let Some(manifest) = self.manifest()? {
+            return Ok(manifest);
+        }
+        let loose = self.loose().map_err(|faults| faults.join("; "))?;
+        let keys = loose.into_iter().map(|(name, key)| of(&key, (name, Life::ALWAYS))).collect();
+        Ok(Manifest { keys, ..Manifest::empty() })
+    }
+
+    /// The `.pem` files that `manifest` does not name: left behind by a power cut, or put there by hand.
+    pub fn strays(&self, manifest: &Manifest) -> Vec<String> {
+        let named = |name: &String| manifest.keys.iter().any(|entry| entry.file.as_ref() == Some(name));
+        let mut strays: Vec<String> = pem_files(&self.0).unwrap_or_default();
+        strays.retain(|name| !named(name));
+        strays
+    }
+
+    /// Waits until nobody else changes the folder; `wait` is called if that takes long.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn lock(&self, wait: impl FnOnce()) -> Result<Locked<'_>, String> {
+        let path = self.0.join(LOCK);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let unlockable = |error: io::Error| format!("{}: {error}", path.display());
+        let file = file.map_err(unlockable)?;
+        if file.try_lock().is_err() {
+            wait();
+            file.lock().map_err(unlockable)?;
+        }
+        Ok(Locked { folder: self, _lock: file })
+    }
+
+    /// The key of an entry, if its private part is still needed.
+    fn private(&self, entry: &Entry) -> Result<Option<SigningKey>, String> {
+        let Some(name) = &entry.file else { return Ok(None) };
+        if name.contains('/') {
+            return Err(format!("{}: {name} is not a file beside it", self.0.join(MANIFEST).display()));
+        }
+        let path = self.0.join(name);
+        let key = read(&path)?;
+        if key.kid() == entry.kid {
+            Ok(Some(key))
+        } else {
+            Err(format!("{}: it is another key than keyring.json says", path.display()))
+        }
+    }
+
+    /// The keys of a folder that has no `keyring.json`, each with the name of its file.
+    fn loose(&self) -> Result<Vec<(String, SigningKey)>, Vec<String>> {
+        let names =
+            pem_files(&self.0).map_err(|error| vec![format!("{} cannot be read: {error}", self.0.display())])?;
+        if names.is_empty() {
+            return Err(vec![format!(
+                "{} has no .pem file; `countersign certs dev` makes some to try with",
+                self.0.display()
+            )]);
+        }
+        let (mut keys, mut faults) = (Vec::new(), Vec::new());
+        for name in names {
+            match read(&self.0.join(&name)) {
+                Ok(key) => keys.push((name, key)),
+                Err(why) => faults.push(why),
+            }
+        }
+        if faults.is_empty() { Ok(keys) } else { Err(faults) }
+    }
+}
+
+impl Locked<'_> {
+    /// Puts a private key beside the others, PEM.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&self, kid: &str, pem: &Secret) -> Result<(), String> {
+        self.write(&file(kid), pem.reveal())
+    }
+
+    /// Has `manifest` in force, and then destroys the private keys that it has no use for at `now`.
+    ///
+    /// # Errors
+    /// It cannot be written; what was there before is in force.
+    pub fn put(&self, mut manifest: Manifest, now: Timestamp) -> Result<(), String> {
+        let mut useless = Vec::new();
+        for entry in &mut manifest.keys {
+            if !entry.life.state(now).is_published() {
+                useless.extend(entry.file.take());
+            }
+        }
+        let text = serde_json::to_string_pretty(&manifest).map_err(|error| error.to_string())?;
+        self.write(MANIFEST, &format!("{text}\n"))?;
+        for name in useless {
+            let path = self.folder.0.join(name);
+            fs::remove_file(&path).map_err(|error| format!("{} has to be removed by hand: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Beside it first, then in its place, and on the disk before anybody is told.
+    fn write(&self, name: &str, content: &str) -> Result<(), String> {
+        let (path, beside) = (self.folder.0.join(name), self.folder.0.join(format!("{name}.new")));
+        let written = || -> io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            file.write_all(content.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)?;
+            File::open(&self.folder.0)?.sync_all()
+        };
+        written().map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// The entry of a private key that is published from `now` on, PEM.
+///
+/// # Errors
+/// It is no key that signs here.
+pub fn entry(pem: &str, now: Timestamp) -> Result<Entry, String> {
+    let key = parse(pem)?;
+    let name = file(key.kid());
+    Ok(of(&key, (name, Life::published(now))))
+}
+
+fn of(key: &SigningKey, (file, life): (String, Life)) -> Entry {
+    let (kid, alg) = (key.kid().to_owned(), key.alg().name().to_owned());
+    Entry { kid, alg, file: Some(file), public: key.public().clone(), life }
+}
+
+/// The file that the private key of that id is kept in.
+fn file(kid: &str) -> String {
+    format!("{kid}.pem")
+}
+
+fn read(path: &Path) -> Result<SigningKey, String> {
+    let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+    if open_to_others {
+        return Err(format!("{} can be read by others; run: chmod 600 {0}", path.display()));
+    }
+    let text = fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    parse(&text).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+fn parse(pem: &str) -> Result<SigningKey, String> {
+    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| "no PKCS#8 key in PEM".to_owned())?;
+    SigningKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|why| why.to_string())
+}
+
+fn pem_files(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "pem") {
+            names.extend(path.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
