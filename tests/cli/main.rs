@@ -13,6 +13,8 @@ mod check_delivery;
 mod check_pairwise;
 mod check_store;
 mod check_wired;
+mod keys;
+mod keys_broken;
 mod serve;
 mod serve_store;
 
@@ -24,6 +26,16 @@ fn help_and_version_are_there_for_each_command() {
         &["--help"][..],
         &["serve", "--help"],
         &["check", "--help"],
+        &["keys", "--help"],
+        &["keys", "list", "--help"],
+        &["keys", "show", "--help"],
+        &["keys", "generate", "--help"],
+        &["keys", "import", "--help"],
+        &["keys", "rotate", "--help"],
+        &["keys", "promote", "--help"],
+        &["keys", "retire", "--help"],
+        &["keys", "revoke", "--help"],
+        &["keys", "export-jwks", "--help"],
         &["certs", "--help"],
         &["certs", "dev", "--help"],
         &["help"],

@@ -64,10 +64,15 @@ impl Serving {
         self.log.lock().expect("unpoisoned").clone()
     }
 
-    /// Sends it a signal, and waits for its end.
-    pub(crate) fn told(&mut self, signal: &str) -> ExitStatus {
+    /// Sends it a signal.
+    pub(crate) fn signalled(&self, signal: &str) {
         let told = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(told.expect("kill is there").success());
+    }
+
+    /// Sends it a signal, and waits for its end.
+    pub(crate) fn told(&mut self, signal: &str) -> ExitStatus {
+        self.signalled(signal);
         sooner_or_later("it ends", || self.child.try_wait().expect("a child"))
     }
 }

@@ -1,0 +1,144 @@
+//! A keys folder that is not as it should be: an operator is told, and a server that runs goes on with the keys it has.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::deployment::err;
+use crate::keys::{Keys, published};
+use crate::serving::{Serving, sooner_or_later};
+
+/// Ways to break a folder in which a rotation is under way, and what is said of each.
+const BREAKS: [(&str, fn(&Keys), &str); 9] = [
+    ("keyring.json is cut off", |keys| cut(keys, "keyring.json"), "is not a key ring"),
+    ("keyring.json is empty", |keys| keys.0.write("keys/keyring.json", ""), "is not a key ring"),
+    ("keyring.json is of another version", |keys| edit(keys, "\"version\": 1", "\"version\": 2"), "is of version 2"),
+    (
+        "keyring.json has something unknown",
+        |keys| edit(keys, "\"version\": 1", "\"surprise\": 1, \"version\": 1"),
+        "is not a key ring",
+    ),
+    (
+        "keyring.json names a file elsewhere",
+        |keys| edit(keys, "\"es256.pem\"", "\"../till-es256.key\""),
+        "is not a file beside it",
+    ),
+    ("a key is cut off", |keys| cut(keys, "es256.pem"), "no PKCS#8 key in PEM"),
+    (
+        "a key is another one",
+        |keys| keys.0.write("keys/es256.pem", &keys.0.read("till-es256.key")),
+        "it is another key",
+    ),
+    ("a key can be read by others", |keys| keys.0.expose("keys/es256.pem", 0o644), "can be read by others"),
+    ("a key is gone", |keys| fs::remove_file(keys.0.certs().join("keys/es256.pem")).expect("there"), "cannot be read"),
+];
+
+fn cut(keys: &Keys, name: &str) {
+    let name = format!("keys/{name}");
+    let text = keys.0.read(&name);
+    keys.0.write(&name, &text[..text.len() / 2]);
+}
+
+fn edit(keys: &Keys, from: &str, to: &str) {
+    let text = keys.0.read("keys/keyring.json");
+    assert!(text.contains(from), "{from}: {text}");
+    keys.0.write("keys/keyring.json", &text.replacen(from, to, 1));
+}
+
+#[test]
+fn what_is_wrong_with_the_folder_is_said_by_check_and_by_every_command() {
+    for (case, spoil, says) in BREAKS {
+        let keys = Keys::new();
+        keys.done(&["rotate"]);
+        spoil(&keys);
+        let said = err(&keys.0.check());
+        assert!(said.contains("keys.folder: ") && said.contains(says), "{case}: {said}");
+        for command in ["list", "rotate"] {
+            let refused = keys.tried(&[command]);
+            assert_eq!(refused.status.code(), Some(2), "{case}");
+            assert!(err(&refused).contains(says), "{case}: {}", err(&refused));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_runs_goes_on_with_the_keys_it_has_until_they_are_mended() {
+    let keys = Keys::new();
+    keys.done(&["rotate"]);
+    let serving = Serving::start(&keys.0);
+    let before = published(&keys, &serving);
+    assert_eq!(before.len(), 4);
+    for (case, spoil, says) in BREAKS {
+        let whole: Vec<(&str, String)> =
+            ["keyring.json", "es256.pem"].map(|name| (name, keys.0.read(&format!("keys/{name}")))).to_vec();
+        let logged = serving.log().len();
+        spoil(&keys);
+        sooner_or_later(case, || serving.log()[logged..].contains(says).then_some(()));
+        assert!(serving.log()[logged..].contains("the keys stay as they were"), "{case}");
+        assert_eq!(published(&keys, &serving), before, "{case}");
+        for (name, text) in whole {
+            let name = format!("keys/{name}");
+            keys.0.write(&name, &text);
+            keys.0.expose(&name, 0o600);
+        }
+        assert_eq!(keys.0.check().status.code(), Some(0), "{case}");
+    }
+    let logged = serving.log().len();
+    keys.done(&["generate", "--alg", "ES256"]);
+    sooner_or_later("it is mended", || serving.log()[logged..].contains("the keys were read again").then_some(()));
+    sooner_or_later("it is published", || (published(&keys, &serving).len() == 5).then_some(()));
+}
+
+#[test]
+fn keys_that_lose_an_algorithm_that_is_offered_are_not_taken() {
+    let keys = Keys::new();
+    let serving = Serving::start(&keys.0);
+    let before = published(&keys, &serving);
+    fs::remove_file(keys.0.certs().join("keys/ps256.pem")).expect("there");
+    sooner_or_later("it is noticed", || serving.log().contains("stay as they were").then_some(()));
+    assert_eq!(published(&keys, &serving), before);
+}
+
+#[test]
+fn a_server_that_is_told_to_looks_again() {
+    let keys = Keys::new();
+    let mut serving = Serving::start(&keys.0);
+    assert!(!serving.log().contains("the keys were read again"));
+    serving.signalled("HUP");
+    sooner_or_later("it has looked", || serving.log().contains("the keys were read again").then_some(()));
+    assert_eq!(serving.told("TERM").code(), Some(0));
+}
+
+/// Whatever the moment: what was there before is there, or what was to come.
+#[test]
+fn a_command_that_is_killed_leaves_a_folder_that_can_be_used() {
+    let keys = Keys::new();
+    let config = keys.0.config();
+    for round in 0..40 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["keys", "rotate", "--now", "--alg", "ES256", "--config"]).arg(&config);
+        let mut rotating = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        sleep(Duration::from_micros(round * 700));
+        rotating.kill().expect("it is ours");
+        rotating.wait().expect("it ends");
+        let checked = keys.0.check();
+        assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
+        keys.one("ES256", "active");
+    }
+    keys.done(&["rotate", "--now", "--alg", "ES256"]);
+}
+
+#[test]
+fn a_key_that_lies_there_unnamed_is_not_used_and_is_told_of() {
+    let keys = Keys::new();
+    keys.done(&["rotate"]);
+    let serving = Serving::start(&keys.0);
+    let before = published(&keys, &serving);
+    keys.0.write("keys/stray.pem", &keys.0.read("till-es256.key"));
+    let listed = keys.tried(&["list"]);
+    assert_eq!(listed.status.code(), Some(0));
+    assert!(err(&listed).contains("stray.pem lies there too and is not used"), "{}", err(&listed));
+    assert_eq!(published(&keys, &serving), before);
+    assert_eq!(keys.0.check().status.code(), Some(0));
+}
