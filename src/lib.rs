@@ -29,6 +29,7 @@ pub mod wire;
 pub mod audit;
 
 pub mod clock;
+pub mod current;
 pub mod error;
 pub mod secret;
 pub mod telemetry;

@@ -17,7 +17,7 @@ const LINE: [&[&str]; 13] = [
     &["jose"],
     &["wire"],
     &["audit"],
-    &["error", "secret", "clock", "telemetry"],
+    &["error", "secret", "clock", "current", "telemetry"],
 ];
 
 /// Which files may name which crates.

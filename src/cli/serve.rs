@@ -89,7 +89,8 @@ async fn listen(path: &Path, config: Config) -> io::Result<()> {
     let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
     audit.record(started, clock.now()).await.map_err(unwritable)?;
     let server = config.server_with(backend, audit, (clock, entropy));
-    let watching = tokio::spawn(reload::watch(path.to_owned(), config.keys.clone(), server.clone()));
+    let config = Arc::new(config);
+    let watching = tokio::spawn(reload::watch(path.to_owned(), config.clone(), server.clone()));
     tracing::info!(
         issuer = config.profile.issuer().issuer,
         profile = config.profile.rules().name,

@@ -1,5 +1,6 @@
 //! [`Files`]: certificates, keys and key sets that the configuration names. Private keys that others can read are refused.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -19,17 +20,24 @@ const LARGEST: u64 = 1024 * 1024;
 /// The files beside a configuration.
 pub(super) struct Files {
     folder: PathBuf,
+    /// What was read, or would have been.
+    read: RefCell<Vec<PathBuf>>,
 }
 
 impl Files {
     /// Paths are relative to the folder of `config`.
     pub(super) fn beside(config: &Path) -> Self {
-        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned() }
+        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned(), read: RefCell::default() }
+    }
+
+    /// Everything that was read.
+    pub(super) fn read(&self) -> Vec<PathBuf> {
+        self.read.borrow().clone()
     }
 
     /// A text file.
     pub(super) fn text(&self, section: &Section<'_>, key: &str, path: &str) -> Option<String> {
-        read(section, key, &self.folder.join(path))
+        self.whole(section, key, &self.folder.join(path))
     }
 
     /// A PEM file of certificates, at least one.
@@ -81,7 +89,7 @@ impl Files {
     pub(super) fn identity(&self, section: &mut Section<'_>, certificate: &str, key: &str) -> Option<Chain> {
         let chain = section.string(certificate).and_then(|path| self.certificates(section, certificate, &path));
         let private = section.string(key).and_then(|path| {
-            let text = Self::private(section, key, &self.folder.join(path))?;
+            let text = self.private(section, key, &self.folder.join(path))?;
             let found = PrivateKeyDer::from_pem_slice(text.as_bytes());
             found.map_err(|_| section.fault(key, "the file has no private key in PEM")).ok()
         });
@@ -112,7 +120,7 @@ impl Files {
 
     /// A file with one line that nobody but its owner may read.
     pub(super) fn password(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Secret> {
-        let text = Secret::new(Self::private(section, key, &self.folder.join(path))?);
+        let text = Secret::new(self.private(section, key, &self.folder.join(path))?);
         let line = text.reveal().strip_suffix('\n').unwrap_or(text.reveal());
         if line.is_empty() || line.chars().any(char::is_control) {
             section.fault(key, &format!("{path} has to have one line, and something in it"));
@@ -141,7 +149,7 @@ impl Files {
 
     /// A file that nobody but its owner may read, line by line, without the empty ones.
     pub(super) fn secrets(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<Secret>> {
-        let text = Secret::new(Self::private(section, key, &self.folder.join(path))?);
+        let text = Secret::new(self.private(section, key, &self.folder.join(path))?);
         let lines = text.reveal().lines().map(str::trim).filter(|line| !line.is_empty());
         let lines: Vec<Secret> = lines.map(|line| Secret::new(line.to_owned())).collect();
         if lines.iter().any(|line| line.reveal().len() < 32) || lines.is_empty() {
@@ -158,23 +166,26 @@ impl Files {
 
     /// A folder of keys that this server signs with.
     pub(super) fn folder(&self, path: &str) -> Folder {
-        Folder::at(&self.folder.join(path))
+        let folder = self.folder.join(path);
+        self.read.borrow_mut().push(folder.clone());
+        Folder::at(&folder)
     }
 
     /// A file that nobody but its owner may read.
-    fn private(section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
+    fn private(&self, section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
         use std::os::unix::fs::PermissionsExt;
         let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
         if open_to_others {
             section.fault(key, &format!("{} can be read by others; run: chmod 600 {0}", path.display()));
         }
-        read(section, key, path)
+        self.whole(section, key, path)
     }
-}
 
-fn read(section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
-    let unreadable = |why: String| section.fault(key, &format!("{} cannot be read: {why}", path.display()));
-    whole(path).map_err(unreadable).ok()
+    fn whole(&self, section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
+        self.read.borrow_mut().push(path.to_owned());
+        let unreadable = |why: String| section.fault(key, &format!("{} cannot be read: {why}", path.display()));
+        whole(path).map_err(unreadable).ok()
+    }
 }
 
 /// The text of a regular file of at most 1 MiB; a pipe or a device could go on for ever.

@@ -22,6 +22,7 @@ use crate::config::files::Files;
 use crate::config::issuer::Served;
 use crate::config::reader::{Fault, Faults, Noted, Section};
 use crate::config::store::Storage;
+use crate::current::Current;
 use crate::endpoint::{Parts, Server};
 use crate::http::serve::Limits;
 use crate::http::tls::{self, Authorities, Certificates};
@@ -59,9 +60,9 @@ pub struct Config {
     /// Where the bank comes in.
     pub internal_listen: SocketAddr,
     /// The TLS of both.
-    pub tls: Arc<rustls::ServerConfig>,
+    pub tls: Current<rustls::ServerConfig>,
     /// Who vouches for clients' certificates.
-    pub authorities: Option<Authorities>,
+    pub authorities: Current<Option<Authorities>>,
     /// The limits of both.
     pub limits: Limits,
     /// What is logged, and how.
@@ -80,6 +81,8 @@ pub struct Config {
     pub audit: Option<PathBuf>,
     /// The folder of the keys.
     pub keys: PathBuf,
+    /// Every file and folder that was read for it, itself among them.
+    pub files: Vec<PathBuf>,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -99,7 +102,9 @@ impl Config {
         let config = read(Section::root(table, &faults), &files);
         let found = faults.found();
         match config {
-            Some(config) if found.is_empty() => Ok(config),
+            Some(config) if found.is_empty() => {
+                Ok(Self { files: std::iter::once(path.to_owned()).chain(files.read()).collect(), ..config })
+            }
             _ => Err(found),
         }
     }
@@ -192,8 +197,8 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     Some(Config {
         listen: listen?,
         internal_listen: internal_listen?,
-        tls: tls?,
-        authorities,
+        tls: Current::of(tls?),
+        authorities: Current::new(authorities),
         limits,
         log: log?,
         profile: Arc::new(profile),
@@ -203,6 +208,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         storage: storage?,
         audit: audit.ok()?,
         keys: keys?,
+        files: Vec::new(),
         mode: mode?,
     })
 }

@@ -73,12 +73,14 @@ impl Server {
         }
     }
 
-    /// Signs with `keys` from now on, and publishes them.
+    /// Signs with `keys` from now on and publishes them, and knows these `clients` of the configuration.
     ///
     /// # Errors
-    /// They do not serve an algorithm that is offered; everything stays as it was.
-    pub fn replace_keys(&self, keys: Keyring) -> Result<(), Unusable> {
-        self.keyring.replace(keys)
+    /// The keys do not serve an algorithm that is offered; everything stays as it was.
+    pub fn follow(&self, keys: &Keyring, clients: Vec<Client>) -> Result<(), Unusable> {
+        self.keyring.follow(keys)?;
+        self.store.replace_clients(clients);
+        Ok(())
     }
 
     /// Where this server's unguessable bytes come from.

@@ -20,6 +20,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use crate::current::Current;
 use crate::http::extract::BodyDeadline;
 use crate::http::tls::Gaze;
 
@@ -63,7 +64,7 @@ pub struct Listener {
     /// The port.
     pub tcp: TcpListener,
     /// Its TLS.
-    pub tls: Arc<ServerConfig>,
+    pub tls: Current<ServerConfig>,
     /// How it looks at the certificates of those who come.
     pub gaze: Gaze,
     /// Its routes.
@@ -76,7 +77,7 @@ pub struct Listener {
 pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
     let Listener { tcp, tls, gaze, router, limits } = listener;
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
-    let (acceptor, graceful) = (TlsAcceptor::from(tls), GracefulShutdown::new());
+    let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -95,7 +96,8 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
             }
         };
         let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else { continue };
-        let (acceptor, gaze, router, watcher) = (acceptor.clone(), gaze.clone(), router.clone(), graceful.watcher());
+        let (acceptor, gaze) = (TlsAcceptor::from(tls.value()), gaze.clone());
+        let (router, watcher) = (router.clone(), graceful.watcher());
         tokio::spawn(async move {
             connection((acceptor, gaze), stream, (router, limits, watcher)).await;
             drop((permit, place));

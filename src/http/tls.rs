@@ -16,6 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::RelativeDistinguishedName;
 
 use crate::clock::{Clock, Timestamp};
+use crate::current::Current;
 use crate::outbound::{Failed, VERSIONS, provider};
 use crate::secret::Digest;
 use crate::wire::inbound::{AltName, PeerCertificate, Rdn};
@@ -119,7 +120,7 @@ impl Authorities {
 #[derive(Clone)]
 pub struct Gaze {
     /// Who vouches; without any, nobody is trusted by name.
-    pub authorities: Option<Authorities>,
+    pub authorities: Current<Option<Authorities>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -130,6 +131,8 @@ impl Gaze {
         let (leaf, intermediates) = chain?.split_first()?;
         let trusted = self
             .authorities
+            .value()
+            .as_ref()
             .as_ref()
             .is_some_and(|authorities| authorities.vouch_for(leaf, intermediates, self.clock.now()));
         read(leaf, trusted)

@@ -1,7 +1,7 @@
 //! [`Keyring`]: this server's own signature keys, and the JWK Set that publishes them (RFC 7517 §5, FAPI 1.0 part 2 §8.9).
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PSS_SHA256, RsaKeyPair};
@@ -13,6 +13,7 @@ use josekit::jws::{JwsAlgorithm, JwsHeader, JwsSigner, serialize_compact};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
+use crate::current::Current;
 use crate::jose::alg::Alg;
 use crate::jose::jwk::{KeySet, Unusable};
 use crate::jose::life::{Life, State};
@@ -186,49 +187,45 @@ impl Ring {
 
 /// The [`Ring`] in force, which may be replaced while it is in use.
 #[derive(Clone, Debug)]
-pub struct Keyring(Arc<RwLock<Arc<Ring>>>);
+pub struct Keyring(Current<Ring>);
 
 impl Keyring {
     /// One that begins with `ring`.
     pub fn new(ring: Ring) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(ring))))
+        Self(Current::new(ring))
     }
 
-    /// Has `ring` in force from now on.
+    /// Has what is in force in `other` be in force here, from now on.
     ///
     /// # Errors
-    /// [`Unusable`]: it has no key for an algorithm that this server offers to its clients, and stays as it was.
-    pub fn replace(&self, ring: Self) -> Result<(), Unusable> {
-        let ring = ring.ring();
-        if self.algs().iter().any(|alg| !ring.algs().contains(alg)) {
+    /// [`Unusable`]: it has no key for an algorithm that this server offers to its clients, and everything stays as it was.
+    pub fn follow(&self, other: &Self) -> Result<(), Unusable> {
+        let offered = other.algs();
+        if self.algs().iter().any(|alg| !offered.contains(alg)) {
             return Err(Unusable("there is no key any more for an algorithm that is offered; that takes a restart"));
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        self.0.follow(&other.0);
         Ok(())
-    }
-
-    fn ring(&self) -> Arc<Ring> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The public keys of all that this server ever signed with and stands by, as far as it remembers.
     pub fn own(&self) -> Arc<KeySet> {
-        self.ring().own.clone()
+        self.0.value().own.clone()
     }
 
     /// The key for `alg` at `now`.
     pub fn key(&self, alg: Alg, now: Timestamp) -> Option<SigningKey> {
-        self.ring().key(alg, now).cloned()
+        self.0.value().key(alg, now).cloned()
     }
 
     /// The algorithms there are keys for.
     pub fn algs(&self) -> Vec<Alg> {
-        self.ring().algs()
+        self.0.value().algs()
     }
 
     /// The public keys at `now`: `kid`, `use` and `alg` in each, so that one key matches each token (OpenID Connect Core §10.1).
     pub fn jwks(&self, now: Timestamp) -> Value {
-        let ring = self.ring();
+        let ring = self.0.value();
         let published = ring.keys.iter().filter(|(_, life)| life.state(now).is_published());
         json!({ "keys": published.map(|(key, _)| key.public()).collect::<Vec<_>>() })
     }
@@ -256,12 +253,12 @@ mod tests {
 
     #[test]
     fn what_the_ring_signs_its_published_keys_verify_and_only_those() {
-        let ring = ring(keys()).expect("one of each");
-        let published = KeySet::parse(ring.jwks(NOW).to_string().as_bytes()).expect("public keys");
+        let own = ring(keys()).expect("one of each");
+        let published = KeySet::parse(own.jwks(NOW).to_string().as_bytes()).expect("public keys");
         let others =
             KeySet::parse(ring(keys()).expect("one of each").jwks(NOW).to_string().as_bytes()).expect("public keys");
         for alg in Alg::ALL {
-            let token = ring.key(alg, NOW).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
+            let token = own.key(alg, NOW).expect("both").sign("JWT", &json!({"sub": "alice"})).expect("signs");
             let read = |token| Compact::parse(token, 8192).expect("well-formed");
             assert_eq!(read(token.reveal()).verify(&published, alg).expect("ours").string("sub"), Ok(Some("alice")));
             assert!(read(token.reveal()).verify(&others, alg).is_err());
@@ -282,5 +279,35 @@ mod tests {
         assert!(SigningKey::from_pkcs8(b"not a key").is_err());
         let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
         assert!(SigningKey::from_pkcs8(&p384.serialize_der()).is_err());
+    }
+
+    #[test]
+    fn of_several_keys_the_newest_that_signs_does_and_what_was_revoked_is_not_ones_own() {
+        let at = |seconds| Some(Timestamp::from_seconds(seconds));
+        let life = |from, until, revoked| Life {
+            published: Timestamp::from_seconds(500),
+            signs_from: from,
+            signs_until: until,
+            verifies_until: until,
+            revoked,
+        };
+        let [es, _] = &keys()[..] else { panic!("one of each") };
+        let [other, _] = &keys()[..] else { panic!("one of each") };
+        let [third, _] = &keys()[..] else { panic!("one of each") };
+        let ring = |lives: [Life; 3]| {
+            let keys = [es, other, third].into_iter().cloned().zip(lives).collect();
+            Keyring::new(Ring::new(keys, None).expect("they go together"))
+        };
+        let own = ring([life(at(600), at(1_000), None), life(at(1_000), None, None), life(at(1), None, at(2))]);
+        let signs = |seconds| own.key(Alg::Es256, Timestamp::from_seconds(seconds)).expect("one").kid().to_owned();
+        assert_eq!((signs(999), signs(1_000)), (es.kid().to_owned(), other.kid().to_owned()));
+        assert_eq!(signs(599), es.kid(), "a clock that was put back finds the first one");
+        let token = third.sign("JWT", &json!({"sub": "alice"})).expect("signs");
+        assert!(Compact::parse(token.reveal(), 8192).expect("well-formed").verify(&own.own(), Alg::Es256).is_err());
+        let published = own.jwks(Timestamp::from_seconds(1_000)).to_string();
+        assert!(published.contains(other.kid()) && !published.contains(es.kid()) && !published.contains(third.kid()));
+        let without = ring([life(None, None, None), life(None, None, None), life(at(1), None, at(2))]);
+        assert!(own.follow(&without).is_err(), "nobody would sign");
+        assert_eq!(signs(1_000), other.kid());
     }
 }

@@ -195,6 +195,38 @@ mod tests {
         }
     }
 
+    /// A verifier fetches the keys and knows them by heart for five minutes; a token is live for as long as the terms say. Whatever it is shown, it can verify.
+    #[test]
+    fn a_verifier_that_knows_the_keys_by_heart_verifies_everything_through_many_rotations() {
+        const BY_HEART: u32 = 300;
+        let (mut manifest, mut made) = (Manifest::empty(), 0);
+        manifest.add(key("0", Life::ALWAYS)).expect("it is new");
+        for second in 0..20_000 {
+            let terms = Terms { now: at(10_000 + second), ..TERMS };
+            // An operator who cannot wait: again and again, and each time nothing is under way.
+            if second % 2 == 0 && manifest.under_way(Alg::Es256, terms.now).is_none() {
+                made += 1;
+                let kid = made.to_string();
+                manifest.add(key(&kid, Life::published(terms.now))).expect("it is new");
+                manifest.promote(&kid, Haste::InTime, terms).expect("it is next");
+            }
+            let signing: Vec<&Entry> = manifest.active(Alg::Es256, terms.now).collect();
+            let [signing] = signing[..] else { panic!("{second}: {} keys sign", signing.len()) };
+            // Fetched any time within the last five minutes, the key was published then.
+            assert!(signing.life.published.plus(BY_HEART) <= terms.now, "{second}");
+        }
+        assert!(made > 50, "{made}");
+        for entry in &manifest.keys {
+            // What it signed last is shown to somebody who fetches the keys at the token's last moment.
+            let last = entry.life.signs_until.unwrap_or(at(i64::MAX / 2));
+            assert!(
+                entry.life.verifies_until.is_none_or(|until| until.since(last) >= 3_600 - BY_HEART),
+                "{}",
+                entry.kid
+            );
+        }
+    }
+
     #[test]
     fn a_key_that_has_been_known_for_long_enough_signs_at_once() {
         let mut manifest = two();

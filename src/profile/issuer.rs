@@ -39,7 +39,7 @@ pub mod path {
 }
 
 /// What one deployment offers beyond its rules, because it is set up for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the deployment, and none excludes another")]
 pub struct Offer {
     /// The algorithms there are signing keys for.
@@ -59,7 +59,7 @@ pub struct Offer {
 }
 
 /// The issuer, the origin below which its endpoints lie, and the words it offers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "each field is the metadata member of that name, or documented")]
 pub struct Issuer {
     pub issuer: String,

@@ -101,7 +101,7 @@ impl DeliveryMode {
 }
 
 /// The rules in force: what the file says, checked against the floor, and the one issuer they are in force for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     data: Data,
     algorithms: Vec<Alg>,
@@ -183,7 +183,7 @@ impl Profile {
 }
 
 /// A profile file, field by field. The comments are in `profiles/fapi-ciba-id1.toml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each field is explained, with its clause, in profiles/fapi-ciba-id1.toml")]
 pub struct Data {
@@ -200,7 +200,7 @@ pub struct Data {
 }
 
 /// `[client_authentication]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data")]
 pub struct ClientAuthentication {
@@ -220,7 +220,7 @@ pub enum AssertionAudience {
 }
 
 /// `[request_object]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data")]
 pub struct RequestObject {
@@ -229,7 +229,7 @@ pub struct RequestObject {
 }
 
 /// `[clock]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data")]
 pub struct Clock {
@@ -237,7 +237,7 @@ pub struct Clock {
 }
 
 /// `[authentication_request]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data")]
 pub struct AuthenticationRequest {
@@ -253,7 +253,7 @@ pub struct AuthenticationRequest {
 }
 
 /// `[access_token]`, `[id_token]`, `[refresh_token]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data")]
 pub struct Lifetime {
@@ -261,7 +261,7 @@ pub struct Lifetime {
 }
 
 /// `[client_credentials]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see Data; the comments are in profiles/open-banking-uk.toml")]
 pub struct ClientCredentials {

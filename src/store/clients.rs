@@ -75,7 +75,7 @@ pub(super) enum Looked {
 impl Store {
     /// Looks for a client on `trip`, unless the configuration has it, or its id cannot be one that was drawn here.
     pub(super) fn load_client(&self, trip: &mut Trip, client_id: &str) -> Looked {
-        match self.clients.get(client_id) {
+        match self.clients.value().get(client_id) {
             Some(client) => Looked::Known(client.clone()),
             None if !Secret::new(client_id.to_owned()).could_be_drawn() => Looked::Unknown,
             None => Looked::Registered(client_id.to_owned(), trip.load(key(client_id))),

@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::current::Current;
 use crate::error::{Reason, Rejection};
 use crate::profile::Profile;
 use crate::profile::client::Client;
@@ -42,7 +43,7 @@ const TRIES: usize = 16;
 /// The memory of this server.
 pub struct Store {
     backend: Arc<dyn Backend>,
-    clients: HashMap<String, Arc<Client>>,
+    clients: Current<HashMap<String, Arc<Client>>>,
     cache: Mutex<Cache>,
     profile: Arc<Profile>,
     entropy: Arc<dyn Entropy>,
@@ -58,8 +59,13 @@ impl Store {
         (profile, entropy): (Arc<Profile>, Arc<dyn Entropy>),
     ) -> Self {
         let vault = vault.unwrap_or_else(|| Vault::under(Secret::draw(&*entropy)));
-        let clients = clients.into_iter().map(|client| (client.client_id.clone(), Arc::new(client))).collect();
+        let clients = Current::new(by_id(clients));
         Self { backend, clients, cache: Mutex::default(), profile, entropy, vault }
+    }
+
+    /// The `clients` of the configuration are these from now on.
+    pub fn replace_clients(&self, clients: Vec<Client>) {
+        self.clients.follow(&Current::new(by_id(clients)));
     }
 
     /// What is wrong with the memory at the moment, if anything is.
@@ -73,6 +79,10 @@ impl Store {
         let found = trip.load(key);
         self.go(trip).await?.found(found)
     }
+}
+
+fn by_id(clients: Vec<Client>) -> HashMap<String, Arc<Client>> {
+    clients.into_iter().map(|client| (client.client_id.clone(), Arc::new(client))).collect()
 }
 
 #[async_trait]

@@ -15,6 +15,7 @@ mod check_store;
 mod check_wired;
 mod keys;
 mod keys_broken;
+mod reload;
 mod serve;
 mod serve_store;
 

@@ -11,6 +11,7 @@ use std::thread;
 use axum::routing::post;
 use axum::{Json, Router};
 use countersign::clock::System;
+use countersign::current::Current;
 use countersign::http::serve::{Limits, Listener, run};
 use countersign::http::tls::{Certificates, Gaze, config, p256, rsa};
 use http::StatusCode;
@@ -55,10 +56,10 @@ impl Webhook {
         let known = || async { Json(json!({"status": "known", "sub": ALICE})) };
         let router =
             Router::new().route("/identify", post(known)).route("/prompt", post(|| async { StatusCode::ACCEPTED }));
-        let gaze = Gaze { authorities: None, clock: Arc::new(System) };
+        let gaze = Gaze { authorities: Current::new(None), clock: Arc::new(System) };
         let limits = Limits { connections_per_address: 4_096, ..Limits::default() };
         let (open, stopped) = watch::channel(false);
-        tokio::spawn(run(Listener { tcp, tls, gaze, router, limits }, stopped));
+        tokio::spawn(run(Listener { tcp, tls: Current::of(tls), gaze, router, limits }, stopped));
         Self { url, _open: open }
     }
 }

@@ -20,6 +20,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use countersign::clock::{Clock, System};
+use countersign::current::Current;
 use countersign::http::serve::{Limits, Listener, run};
 use countersign::http::tls::{self, Certificates, Gaze, config};
 use countersign::jose::keyring::SigningKey;
@@ -130,9 +131,10 @@ pub(crate) async fn serve_on(
         open: Open::default(),
         consents: Consents::default(),
     };
-    let gaze = Gaze { authorities: None, clock: Arc::new(System) };
+    let gaze = Gaze { authorities: Current::new(None), clock: Arc::new(System) };
     // Everybody comes from loopback.
     let limits = Limits { connections_per_address: 1024, ..Limits::default() };
+    let tls = Current::of(tls);
     run(Listener { tcp, tls, gaze, router: router(Arc::new(bank)), limits }, stopped).await;
     Ok(())
 }

@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use countersign::cli::certs;
 use countersign::clock::System;
+use countersign::current::Current;
 use countersign::http::serve::{Limits, Listener, run};
 use countersign::http::tls::{self, Certificates, Gaze, config};
 use rustls::pki_types::pem::PemObject;
@@ -110,9 +111,9 @@ impl Fake {
         let recorded = serde_json::from_str(include_str!("../recorded/suite.json")).expect("JSON");
         let state = Arc::new(Suite { recorded, how: how.iter().cloned().collect(), mood, seen: Mutex::default() });
         let (stop, stopped) = watch::channel(false);
-        let gaze = Gaze { authorities: None, clock: Arc::new(System) };
+        let gaze = Gaze { authorities: Current::new(None), clock: Arc::new(System) };
         tokio::spawn(run(
-            Listener { tcp, tls, gaze, router: router(state.clone()), limits: Limits::default() },
+            Listener { tcp, tls: Current::of(tls), gaze, router: router(state.clone()), limits: Limits::default() },
             stopped,
         ));
         Self { url, state, _stop: stop, certs }

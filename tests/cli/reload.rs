@@ -1,0 +1,106 @@
+//! A server that runs takes certificates, authorities and clients from its configuration when they change, and leaves everything as it was when it cannot.
+
+use std::fs;
+
+use countersign::cli::certs;
+use countersign::clock::{Clock, System};
+use countersign::jose::keyring::SigningKey;
+use countersign::outbound::{VERSIONS, provider};
+use countersign::secret::{self, Secret};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::json;
+
+use crate::deployment::Deployment;
+use crate::keys::Keys;
+use crate::serving::{Serving, sooner_or_later};
+
+const TLS: [&str; 4] = ["server-p256.pem", "server-p256.key", "server-rsa.pem", "server-rsa.key"];
+
+/// What till 7 hears at the token endpoint when it shows no certificate: 400 if it is known, 401 if not. Nothing at all, if whoever answers is not vouched for by `ca`.
+fn till(deployment: &Deployment, (port, ca): (u16, &str)) -> Option<u16> {
+    let key = PrivatePkcs8KeyDer::from_pem_file(deployment.certs().join("till-es256.key")).expect("a key");
+    let key = SigningKey::from_pkcs8(key.secret_pkcs8_der()).expect("a key");
+    let (now, jti) = (System.now().seconds(), Secret::draw(&secret::System));
+    let claims = json!({"iss": "till-7", "sub": "till-7", "aud": "https://localhost:9443", "iat": now, "exp": now + 60, "jti": jti.reveal()});
+    let assertion = key.sign("client-authentication+jwt", &claims).expect("it signs");
+    let form = format!(
+        "grant_type=urn:openid:params:grant-type:ciba&auth_req_id=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion={}",
+        assertion.reveal()
+    );
+    let mut trust = RootCertStore::empty();
+    trust.add_parsable_certificates([CertificateDer::from_pem_slice(ca.as_bytes()).expect("PEM")]);
+    let tls = ClientConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS).expect("they fit");
+    let tls = tls.with_root_certificates(trust).with_no_client_auth();
+    let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("a client");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let request = http.post(format!("https://localhost:{port}/token"));
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+    runtime.block_on(request.send()).ok().map(|answer| answer.status().as_u16())
+}
+
+#[test]
+fn new_certificates_are_shown_without_a_restart_and_half_of_them_are_not() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    let others = tempfile::tempdir().expect("a folder");
+    certs::dev(others.path(), "localhost", &System).expect("certificates");
+    let other = |name: &str| fs::read_to_string(others.path().join(name)).expect("it was made");
+    let (old, new) = (deployment.read("ca.pem"), other("ca.pem"));
+    assert_eq!((till(&deployment, (serving.port, &old)), till(&deployment, (serving.port, &new))), (Some(400), None));
+    // A certificate without its key, and then nothing that is one.
+    for (spoilt, says) in [(other("server-p256.pem"), "tls.p256_key"), ("nothing".to_owned(), "tls.p256_certificate")] {
+        let logged = serving.log().len();
+        deployment.write("server-p256.pem", &spoilt);
+        sooner_or_later("it is noticed", || serving.log()[logged..].contains(says).then_some(()));
+        assert!(serving.log()[logged..].contains("everything stays as it was"));
+        assert_eq!(till(&deployment, (serving.port, &old)), Some(400), "{says}");
+    }
+    for name in TLS {
+        deployment.write(name, &other(name));
+    }
+    sooner_or_later("it is shown", || till(&deployment, (serving.port, &new)).filter(|status| *status == 400));
+    assert_eq!(till(&deployment, (serving.port, &old)), None);
+}
+
+#[test]
+fn a_client_that_is_put_out_of_service_is_refused_without_a_restart_and_taken_back() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    let ca = deployment.read("ca.pem");
+    let heard = || till(&deployment, (serving.port, &ca));
+    assert_eq!(heard(), Some(400));
+    let till7 = "[[clients]]\nclient_id = \"till-7\"\n";
+    let out = format!("{till7}disabled = true\n");
+    deployment.edit(till7, &out);
+    sooner_or_later("it is refused", || heard().filter(|status| *status == 401));
+    deployment.edit(&out, till7);
+    sooner_or_later("it is taken back", || heard().filter(|status| *status == 400));
+    deployment.edit("client_id = \"till-7\"", "client_id = \"till-8\"");
+    sooner_or_later("it is another's", || heard().filter(|status| *status == 401));
+}
+
+#[test]
+fn what_takes_a_restart_is_said_and_nothing_is_taken() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    let ca = deployment.read("ca.pem");
+    for (from, to) in [
+        (
+            "scopes_supported = [\"openid\", \"accounts\", \"payments\"]",
+            "scopes_supported = [\"openid\", \"accounts\", \"payments\", \"more\"]",
+        ),
+        ("profile = \"fapi-ciba-id1\"", "profile = \"open-banking-uk\""),
+        ("issuer = \"https://localhost:9443\"", "issuer = \"https://localhost:9999\""),
+    ] {
+        let logged = serving.log().len();
+        let before = fs::read_to_string(deployment.config()).expect("there");
+        deployment.edit("client_id = \"till-7\"", "client_id = \"till-8\"");
+        deployment.edit(from, to);
+        sooner_or_later("it is noticed", || serving.log()[logged..].contains("that takes a restart").then_some(()));
+        assert_eq!(till(&deployment, (serving.port, &ca)), Some(400), "{from}");
+        fs::write(deployment.config(), before).expect("written");
+        sooner_or_later("it is as before", || serving.log()[logged..].contains("were read again").then_some(()));
+    }
+}
