@@ -3,8 +3,11 @@
 pub mod certs;
 pub mod check;
 mod keys;
+mod manual;
 mod reload;
 pub mod serve;
+mod shown;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +40,26 @@ enum Command {
     },
     /// The keys this server signs with: list, rotate, revoke
     Keys(keys::Options),
+    /// Say how the place is: keys, certificates, store. 1 if something wants looking after
+    Status {
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = "deploy/server.toml")]
+        config: PathBuf,
+        /// Say it in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a manual page for every command
+    Manual {
+        /// Where to put them
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// Print what a shell needs to complete commands
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
     /// Make certificates and keys
     Certs {
         #[command(subcommand)]
@@ -51,6 +74,9 @@ impl Cli {
             Command::Serve { config } => serve::run(&config),
             Command::Check { config } => check::run(&config),
             Command::Keys(options) => keys::run(options),
+            Command::Status { config, json } => status::run(&config, json),
+            Command::Manual { out } => manual::pages(&out),
+            Command::Completions { shell } => manual::completions(shell),
             Command::Certs { command } => certs::run(command),
         }
     }

@@ -8,8 +8,9 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use crate::clock::Timestamp;
 use crate::config::reader::Section;
-use crate::http::tls::Chain;
+use crate::http::tls::{Chain, ends};
 use crate::jose::jwk::KeySet;
 use crate::keys::folder::Folder;
 use crate::secret::Secret;
@@ -22,12 +23,23 @@ pub(super) struct Files {
     folder: PathBuf,
     /// What was read, or would have been.
     read: RefCell<Vec<PathBuf>>,
+    /// When the certificates end that were read.
+    ends: RefCell<Vec<(String, Timestamp)>>,
 }
 
 impl Files {
     /// Paths are relative to the folder of `config`.
     pub(super) fn beside(config: &Path) -> Self {
-        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned(), read: RefCell::default() }
+        Self {
+            folder: config.parent().unwrap_or(Path::new("")).to_owned(),
+            read: RefCell::default(),
+            ends: RefCell::default(),
+        }
+    }
+
+    /// The certificates that were read, by their paths, and when they end.
+    pub(super) fn ends(&self) -> Vec<(String, Timestamp)> {
+        self.ends.borrow().clone()
     }
 
     /// Everything that was read.
@@ -50,7 +62,11 @@ impl Files {
         let text = self.text(section, key, path)?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
         match found {
-            Ok(found) if !found.is_empty() => Some(found),
+            Ok(found) if !found.is_empty() => {
+                let ends = found.first().and_then(ends).map(|ends| (path.to_owned(), ends));
+                self.ends.borrow_mut().extend(ends);
+                Some(found)
+            }
             _ => {
                 section.fault(key, &format!("{path} has no certificate in PEM"));
                 None

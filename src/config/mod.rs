@@ -17,7 +17,7 @@ use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::audit::Audit;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::files::Files;
 use crate::config::issuer::Served;
 use crate::config::reader::{Fault, Faults, Noted, Section};
@@ -83,6 +83,8 @@ pub struct Config {
     pub keys: PathBuf,
     /// Every file and folder that was read for it, itself among them.
     pub files: Vec<PathBuf>,
+    /// Every certificate in them, by its path there, and when it ends.
+    pub certificates: Vec<(String, Timestamp)>,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -103,7 +105,8 @@ impl Config {
         let found = faults.found();
         match config {
             Some(config) if found.is_empty() => {
-                Ok(Self { files: std::iter::once(path.to_owned()).chain(files.read()).collect(), ..config })
+                let read = std::iter::once(path.to_owned()).chain(files.read()).collect();
+                Ok(Self { files: read, certificates: files.ends(), ..config })
             }
             _ => Err(found),
         }
@@ -209,6 +212,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         audit: audit.ok()?,
         keys: keys?,
         files: Vec::new(),
+        certificates: Vec::new(),
         mode: mode?,
     })
 }

@@ -139,6 +139,12 @@ impl Gaze {
     }
 }
 
+/// When a certificate ends, if it can be read.
+pub fn ends(leaf: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
+    Some(Timestamp::from_seconds(parsed.validity().not_after.timestamp()))
+}
+
 fn read(leaf: &CertificateDer<'_>, trusted: bool) -> Option<PeerCertificate> {
     let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
     let validity = parsed.validity();

@@ -9,8 +9,11 @@ use crate::deployment::err;
 use crate::keys::{Keys, published};
 use crate::serving::{Serving, sooner_or_later};
 
+/// A case, how it comes about, and what is said of it.
+type Break = (&'static str, fn(&Keys), &'static str);
+
 /// Ways to break a folder in which a rotation is under way, and what is said of each.
-const BREAKS: [(&str, fn(&Keys), &str); 9] = [
+const BREAKS: [Break; 9] = [
     ("keyring.json is cut off", |keys| cut(keys, "keyring.json"), "is not a key ring"),
     ("keyring.json is empty", |keys| keys.0.write("keys/keyring.json", ""), "is not a key ring"),
     ("keyring.json is of another version", |keys| edit(keys, "\"version\": 1", "\"version\": 2"), "is of version 2"),

@@ -15,9 +15,11 @@ mod check_store;
 mod check_wired;
 mod keys;
 mod keys_broken;
+mod manual;
 mod reload;
 mod serve;
 mod serve_store;
+mod status;
 
 use deployment::{countersign, err, out};
 
@@ -27,6 +29,9 @@ fn help_and_version_are_there_for_each_command() {
         &["--help"][..],
         &["serve", "--help"],
         &["check", "--help"],
+        &["status", "--help"],
+        &["manual", "--help"],
+        &["completions", "--help"],
         &["keys", "--help"],
         &["keys", "list", "--help"],
         &["keys", "show", "--help"],

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::audit::{Audit, Event};
 use crate::cli::keys::shown::{changes, json, one, table};
 use crate::cli::keys::{Command, How, Options, Refused};
+use crate::cli::shown::date;
 use crate::clock::{Clock as _, System};
 use crate::config::Config;
 use crate::http::routes::PUBLISHED_FOR;
@@ -110,7 +111,7 @@ impl Keys {
         }
         let mut text = table(std::slice::from_ref(entry), self.terms.now);
         for Deed { at, by, did, .. } in history {
-            text.extend([super::shown::date(*at).as_str(), "  ", did, "  by ", by, "\n"]);
+            text.extend([date(*at).as_str(), "  ", did, "  by ", by, "\n"]);
         }
         say(&format!("{text}{:#}\n", json!(entry.public)))
     }

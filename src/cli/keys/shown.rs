@@ -1,8 +1,8 @@
 //! How keys are shown: a table for people, JSON for scripts, and what a change does.
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
+use crate::cli::shown::date;
 use crate::clock::Timestamp;
 use crate::jose::life::State;
 use crate::keys::{Entry, Manifest};
@@ -73,16 +73,6 @@ fn schedule(entry: &Entry, now: Timestamp) -> String {
         (State::Retiring, _, _, Some(verifies)) => format!("signs no more; verifies until {}", when(verifies)),
         _ => "signs no more, and is not published".to_owned(),
     }
-}
-
-/// RFC 3339, UTC, to the second.
-pub(super) fn date(at: Timestamp) -> String {
-    if at == Timestamp::from_seconds(0) {
-        return "ever".to_owned();
-    }
-    let at = OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (date, time) = (at.date(), at.time());
-    format!("{date}T{:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
 }
 
 /// Columns as wide as they need to be.

@@ -1,0 +1,118 @@
+//! `countersign status`: how the place is, at a glance: keys and what becomes of them, certificates and how long they last, and the store.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::cli::{check, shown};
+use crate::clock::{Clock as _, System, Timestamp};
+use crate::config::Config;
+use crate::jose::life::State;
+use crate::keys::Manifest;
+use crate::keys::folder::Folder;
+
+/// A certificate that ends sooner wants looking after. In days; taste.
+const SOON: i64 = 21;
+/// A key that has signed for longer does, too. In days; taste.
+const OLD: i64 = 90;
+
+const DAY: i64 = 86_400;
+
+/// What there is to say of one thing.
+struct Line {
+    /// Whether somebody has to do something.
+    wants: bool,
+    of: String,
+    says: String,
+}
+
+/// Says how everything is; 1 if something wants looking after.
+pub(super) fn run(path: &Path, as_json: bool) -> ExitCode {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(faults) => return check::refuse(path, &faults),
+    };
+    let now = System.now();
+    let mut lines = keys(&config, now);
+    lines.extend(certificates(&config, now));
+    lines.push(store(&config));
+    let wants = lines.iter().any(|line| line.wants);
+    if as_json {
+        let of = |line: &Line| json!({"of": line.of, "says": line.says, "wants_looking_after": line.wants});
+        let lines: Vec<Value> = lines.iter().map(of).collect();
+        println!("{:#}", json!({"wants_looking_after": wants, "lines": lines}));
+    } else {
+        for Line { wants, of, says } in &lines {
+            println!("{} {of}: {says}", if *wants { "!" } else { " " });
+        }
+    }
+    if wants { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn keys(config: &Config, now: Timestamp) -> Vec<Line> {
+    let manifest = match Folder::at(&config.keys).view() {
+        Ok(manifest) => manifest,
+        Err(says) => return vec![Line { wants: true, of: "keys".to_owned(), says }],
+    };
+    let lines = manifest.keys.iter().filter(|entry| entry.life.state(now).is_published()).map(|entry| {
+        let (state, life) = (entry.life.state(now), &entry.life);
+        let days = life.signs_from.filter(|from| *from > Timestamp::from_seconds(0)).map(|from| now.since(from) / DAY);
+        let old = state == State::Active && life.signs_until.is_none() && days.is_some_and(|days| days > OLD);
+        let age = match (state, days) {
+            (State::Active, Some(days)) => format!(", has signed for {days} days"),
+            (State::Active, None) => ", nobody knows since when".to_owned(),
+            _ => String::new(),
+        };
+        let next = if old {
+            "; `countersign keys rotate` has a new one sign".to_owned()
+        } else {
+            becomes(entry.life.changes(now))
+        };
+        Line {
+            wants: old,
+            of: format!("key {} {}", entry.alg, entry.kid),
+            says: format!("{}{age}{next}", state.name()),
+        }
+    });
+    lines.chain(strays(config, &manifest)).collect()
+}
+
+fn strays(config: &Config, manifest: &Manifest) -> Option<Line> {
+    let strays = Folder::at(&config.keys).strays(manifest);
+    let says = format!("{} lies there too and is not used", strays.join(", "));
+    (!strays.is_empty()).then(|| Line { wants: true, of: "keys".to_owned(), says })
+}
+
+fn becomes(changes: Option<Timestamp>) -> String {
+    changes.map_or_else(String::new, |at| format!(", until {}", shown::date(at)))
+}
+
+fn certificates(config: &Config, now: Timestamp) -> Vec<Line> {
+    let mut seen = Vec::new();
+    for (path, ends) in &config.certificates {
+        let days = ends.since(now) / DAY;
+        let says = match days {
+            ..0 => format!("ended on {}", shown::date(*ends)),
+            _ => format!("{days} days left, until {}", shown::date(*ends)),
+        };
+        let of = format!("certificate {path}");
+        if !seen.iter().any(|line: &Line| line.of == of) {
+            seen.push(Line { wants: days < SOON, of, says });
+        }
+    }
+    seen
+}
+
+fn store(config: &Config) -> Line {
+    let of = format!("store {}", config.storage);
+    let looked = tokio::runtime::Builder::new_multi_thread().enable_all().build().map(|runtime| {
+        runtime.block_on(async { config.backend(Arc::new(System)).await.trouble().map(|trouble| trouble.to_string()) })
+    });
+    match looked {
+        Ok(None) => Line { wants: false, of, says: "well".to_owned() },
+        Ok(Some(says)) => Line { wants: true, of, says },
+        Err(error) => Line { wants: true, of, says: error.to_string() },
+    }
+}
