@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use josekit::JoseError;
 use josekit::jwk::Jwk;
 use josekit::jws::{JwsAlgorithm, JwsVerifier};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::jose::alg::Alg;
 use crate::secret::Digest;
@@ -135,6 +135,17 @@ impl KeySet {
         }
     }
 
+    /// The set of one's own public keys, of which there may be more than anybody else may have.
+    ///
+    /// # Errors
+    /// One of them is no public key, or there is none.
+    pub fn of_ones_own<'a>(keys: impl IntoIterator<Item = &'a Map<String, Value>>) -> Result<Self, Unusable> {
+        let one = |key: &Map<String, Value>| Self::parse(json!({ "keys": [key] }).to_string().as_bytes());
+        let mut sets = keys.into_iter().map(one);
+        let first = sets.next().ok_or(Unusable("there is no key"))??;
+        sets.try_fold(first, |all, next| Ok(all.with(Some(next?))))
+    }
+
     /// The keys that may have made a signature of `alg` under `kid`. FAPI 1.0 part 2 §8.11: where kids repeat, filter by what else is known
     /// and try what is left. Without a `kid`, any key of that algorithm.
     pub fn candidates<'a>(&'a self, alg: Alg, kid: Option<&'a str>) -> impl Iterator<Item = &'a dyn JwsVerifier> {
@@ -200,7 +211,6 @@ fn number(jwk: &Jwk, member: &str) -> Result<Vec<u8>, Unusable> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

@@ -162,8 +162,7 @@ impl Ring {
             return Err(Unusable("there are two signing keys for one algorithm"));
         }
         let believed = keys.iter().filter(|(_, life)| life.revoked.is_none());
-        let public = json!({ "keys": believed.map(|(key, _)| key.public()).collect::<Vec<_>>() });
-        let own = KeySet::parse(public.to_string().as_bytes())?;
+        let own = KeySet::of_ones_own(believed.map(|(key, _)| key.public()))?;
         Ok(Self { keys, own: Arc::new(own.with(retired)) })
     }
 

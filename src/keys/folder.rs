@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::jose::jwk::KeySet;
@@ -61,18 +60,14 @@ impl Folder {
         let (mut keys, mut known, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &manifest.keys {
             if entry.life.revoked.is_none() {
-                known.push(entry.public.clone());
+                known.push(&entry.public);
             }
             match self.private(entry) {
                 Ok(key) => keys.extend(key.map(|key| (key, entry.life))),
                 Err(why) => faults.push(why),
             }
         }
-        let known = if known.is_empty() {
-            Ok(None)
-        } else {
-            KeySet::parse(json!({ "keys": known }).to_string().as_bytes()).map(Some)
-        };
+        let known = if known.is_empty() { Ok(None) } else { KeySet::of_ones_own(known).map(Some) };
         match known {
             Ok(known) if faults.is_empty() => Ok(Contents { keys, known }),
             Ok(_) => Err(faults),
@@ -263,4 +258,49 @@ fn pem_files(folder: &Path) -> io::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+    use serde_json::json;
+
+    use super::*;
+    use crate::jose::alg::Alg;
+    use crate::jose::jws::Compact;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+    #[test]
+    fn what_was_retired_is_known_without_its_private_part_and_what_was_revoked_is_not() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = Folder::at(temporary.path());
+        let locked = folder.lock(|| panic!("nobody else is there")).expect("it is ours");
+        let past = Some(Timestamp::from_seconds(900));
+        let begun = Life { signs_from: past, ..Life::published(Timestamp::from_seconds(800)) };
+        let lives = [
+            begun,
+            Life { signs_until: past, verifies_until: past, ..begun },
+            Life { revoked: past, ..begun },
+            Life { signs_until: past, verifies_until: Some(Timestamp::from_seconds(1_001)), ..begun },
+        ];
+        let (mut manifest, mut tokens) = (Manifest::empty(), Vec::new());
+        for life in lives {
+            let pem = Secret::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key").serialize_pem());
+            let made = entry(pem.reveal(), NOW).expect("it signs");
+            tokens
+                .push(parse(pem.reveal()).expect("it signs").sign("JWT", &json!({"sub": "alice"})).expect("it signs"));
+            locked.keep(&made.kid, &pem).expect("written");
+            manifest.add(Entry { life, ..made }).expect("it is new");
+        }
+        locked.put(manifest, NOW).expect("written");
+        let Contents { keys, known } = folder.contents().unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert_eq!(keys.len(), 2, "the one that signs, and the one that is published for what it signed");
+        assert_eq!(pem_files(folder.path()).expect("readable").len(), 2, "the others are destroyed");
+        let known = known.expect("there are some");
+        let verifies = |token: &Secret| {
+            Compact::parse(token.reveal(), 8192).expect("well-formed").verify(&known, Alg::Es256).is_ok()
+        };
+        assert_eq!(tokens.iter().map(verifies).collect::<Vec<_>>(), [true, true, false, true]);
+    }
 }

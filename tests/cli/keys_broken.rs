@@ -132,6 +132,21 @@ fn a_command_that_is_killed_leaves_a_folder_that_can_be_used() {
     keys.done(&["rotate", "--now", "--alg", "ES256"]);
 }
 
+/// More than anybody else may have in a set of keys.
+#[test]
+fn a_folder_in_which_keys_were_rotated_often_is_as_good_as_any() {
+    let keys = Keys::new();
+    let serving = Serving::start(&keys.0);
+    for _ in 0..24 {
+        keys.done(&["rotate", "--now", "--alg", "ES256"]);
+    }
+    assert_eq!(keys.of("ES256").values().map(Vec::len).sum::<usize>(), 25);
+    assert_eq!(keys.0.check().status.code(), Some(0));
+    let kid = keys.one("ES256", "active");
+    sooner_or_later("it is published", || published(&keys, &serving).contains(&kid).then_some(()));
+    assert_eq!(serving.log().matches("everything stays as it was").count(), 0, "{}", serving.log());
+}
+
 #[test]
 fn a_key_that_lies_there_unnamed_is_not_used_and_is_told_of() {
     let keys = Keys::new();
