@@ -305,6 +305,8 @@ mod tests {
         assert!(Compact::parse(token.reveal(), 8192).expect("well-formed").verify(&own.own(), Alg::Es256).is_err());
         let published = own.jwks(Timestamp::from_seconds(1_000)).to_string();
         assert!(published.contains(other.kid()) && !published.contains(es.kid()) && !published.contains(third.kid()));
+        let both = ring([life(at(600), None, None), life(at(700), None, None), life(at(1), None, at(2))]);
+        assert_eq!(both.key(Alg::Es256, NOW).expect("one").kid(), other.kid(), "the newest");
         let without = ring([life(None, None, None), life(None, None, None), life(at(1), None, at(2))]);
         assert!(own.follow(&without).is_err(), "nobody would sign");
         assert_eq!(signs(1_000), other.kid());

@@ -72,11 +72,12 @@ impl Manifest {
             let life = &mut entry.life;
             if entry.kid == kid {
                 life.signs_from = Some(from);
+            } else if life.state(terms.now) == State::Next && life.signs_from.is_some_and(|begins| begins >= from) {
+                // It has been overtaken before it signed, and waits for another turn.
+                life.signs_from = None;
             } else if life.signs_from.is_some() && life.signs_until.is_none_or(|until| until > from) {
-                // One that was to sign later than this one never does.
-                let until = life.signs_from.map_or(from, |began| began.max(from));
-                life.signs_until = Some(until);
-                life.verifies_until = Some(until.plus(terms.lasts));
+                life.signs_until = Some(from);
+                life.verifies_until = Some(from.plus(terms.lasts));
             }
         }
         Ok(())
@@ -193,6 +194,18 @@ mod tests {
             let active = manifest.active(Alg::Es256, at(now)).map(|entry| entry.kid.as_str());
             assert_eq!(active.collect::<Vec<_>>(), ["newer"], "{now}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_overtaken_before_it_signs_waits_for_the_next_turn() {
+        let mut manifest = two();
+        manifest.promote("new", Haste::InTime, TERMS).expect("it is next");
+        manifest.add(key("newer", Life::published(TERMS.now))).expect("it is new");
+        manifest.promote("newer", Haste::AtOnce, TERMS).expect("it is next");
+        assert_eq!(manifest.under_way(Alg::Es256, TERMS.now), None);
+        assert_eq!(manifest.waiting(Alg::Es256, TERMS.now).map(|entry| entry.kid.as_str()), Some("new"));
+        manifest.promote("new", Haste::AtOnce, TERMS).expect("it is next");
+        assert_eq!(states(&manifest, 10_000), [State::Retiring, State::Active, State::Retiring], "it may have signed");
     }
 
     /// A verifier fetches the keys and knows them by heart for five minutes; a token is live for as long as the terms say. Whatever it is shown, it can verify.

@@ -67,6 +67,9 @@ impl Manifest {
     /// # Errors
     /// There is none, or more than one; it says which.
     pub fn key(&self, kid: &str) -> Result<&Entry, String> {
+        if let Some(exact) = self.keys.iter().find(|entry| entry.kid == kid) {
+            return Ok(exact);
+        }
         let found: Vec<&Entry> = self.keys.iter().filter(|entry| entry.kid.starts_with(kid)).collect();
         match found[..] {
             [entry] if !kid.is_empty() => Ok(entry),
