@@ -228,6 +228,10 @@ fn keys_are_named_by_as_much_of_their_id_as_tells_them_apart() {
         assert!(said.contains("there is no key nobody") && said.contains("keys list"), "{said}");
         assert!(keys.refused(2, &[command, ""]).contains("more than one key"));
     }
+    // A kid may begin with a hyphen (RFC 7638 §3.1, RFC 4648 §5).
+    for command in [["show", "-2"], ["show", "--x"], ["revoke", "-h0Qz"]] {
+        assert!(keys.refused(2, &command).contains(&format!("there is no key {}", command[1])));
+    }
     let kid = keys.one("ES256", "active");
     assert!(keys.refused(2, &["promote", &kid]).contains("is active; only a key that is next"));
     assert!(keys.done(&["show", &kid[..10]]).contains(&kid));

@@ -31,6 +31,7 @@ pub(super) enum Command {
     /// Show one key, with its public part and what was done to it
     Show {
         /// Its kid, or how that begins
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Make a key and publish it. It does not sign until it is promoted, or the next rotation takes it
@@ -62,6 +63,7 @@ pub(super) enum Command {
     /// Have one key sign that is next
     Promote {
         /// Its kid, or how that begins
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Sign at once, as in rotate
         #[arg(long)]
@@ -72,6 +74,7 @@ pub(super) enum Command {
     /// Have one key sign no more, or never. What it signed is good for as long as it would be
     Retire {
         /// Its kid, or how that begins
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         how: How,
@@ -79,6 +82,7 @@ pub(super) enum Command {
     /// Emergency: give a key up at once. Nothing that it signed is believed any more; where no other key signs, a new one does at once
     Revoke {
         /// Its kid, or how that begins
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         how: How,
