@@ -182,6 +182,11 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     {
         root.fault("keys.folder", "has no key for any algorithm of the profile");
     }
+    let (own, supported) = (profile.rules().client_credentials.as_ref(), &profile.issuer().scopes_supported);
+    if own.is_some_and(|own| !supported.is_empty() && !own.scopes.iter().any(|scope| supported.contains(scope))) {
+        let says = "has no scope that the profile lets clients have in their own name (client_credentials.scopes)";
+        root.fault("server.scopes_supported", says);
+    }
     if calls.is_some() && matches!(storage, Some(Storage::Redis(_, None))) {
         let says = "is missing: pings that one server leaves behind another sends, and they lie sealed in the store; a file with a secret that all servers share, as from openssl rand -hex 32";
         root.fault("store.sealing_key", says);

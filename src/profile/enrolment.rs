@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether `refresh_token` is among the `grant_types`, of which the CIBA grant always is one.
+    /// The `grant_types`: the CIBA grant, and of the others those that the profile has.
     fn grants(&self) -> Option<Vec<&'a str>> {
         let Some(value) = self.members.get("grant_types") else {
             self.fault("grant_types", &format!("is missing; give a list with {CIBA_GRANT}"));

@@ -73,6 +73,16 @@ fn a_scope_is_one_that_is_offered() {
         ("clients[0].client_name", "that a screen shows as they are"),
         ("bank.url", "has to be https://"),
     ]);
+
+    let deployment = Deployment::new();
+    deployment.edit("profile = \"fapi-ciba-id1\"", "profile = \"open-banking-uk\"");
+    deployment.edit("[\"openid\", \"accounts\", \"payments\"]", "[\"openid\", \"payments\"]");
+    deployment.edit("scope = \"openid accounts payments\"", "scope = \"openid payments\"");
+    deployment.edit("scope = \"accounts\"", "scope = \"payments\"");
+    deployment.has_faults(&[(
+        "server.scopes_supported",
+        "has no scope that the profile lets clients have in their own name",
+    )]);
 }
 
 #[test]
