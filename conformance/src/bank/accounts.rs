@@ -1,12 +1,8 @@
 //! The accounts, for whoever has a token that their owner approved.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use serde_json::{Value, json};
 
-use crate::bank::Bank;
 use crate::bank::caller::{Caller, Refusal};
 use crate::bank::users::User;
 
@@ -17,13 +13,13 @@ pub(super) async fn plain(caller: Caller) -> Result<Json<Value>, Refusal> {
 }
 
 /// `GET {base}accounts`, in the shape of the Read/Write API of Open Banking UK.
-pub(super) async fn open_banking(State(_): State<Arc<Bank>>, caller: Caller) -> Result<Json<Value>, Refusal> {
+pub(super) async fn open_banking(caller: Caller) -> Result<Json<Value>, Refusal> {
     let owner = owner(&caller)?;
     let account = json!({"AccountId": "1", "Currency": "GBP", "Nickname": owner.name});
     Ok(Json(json!({"Data": {"Account": [account]}, "Links": {"Self": "accounts"}, "Meta": {"TotalPages": 1}})))
 }
 
-/// A token in the client's own name opens no account.
+/// A token in the client's own name opens no account (RFC 6750 §3.1).
 fn owner(caller: &Caller) -> Result<User, Refusal> {
-    caller.sub.as_deref().and_then(User::known_as).ok_or(Refusal::InvalidToken)
+    caller.sub.as_deref().and_then(User::known_as).ok_or(Refusal::InsufficientScope)
 }

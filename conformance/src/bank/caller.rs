@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Request};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use countersign::clock::{Clock, System};
+use countersign::clock::Timestamp;
 use countersign::secret::{self, Secret};
 use countersign::wire::inbound::PeerCertificate;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use crate::bank::Bank;
 use crate::fault::Fault;
@@ -33,8 +35,12 @@ pub(super) struct Caller {
 /// Why somebody is not let in.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refusal {
+    /// There is no token where one belongs: nobody is told more than what to bring (RFC 6750 §3).
+    NoToken,
     /// RFC 6750 §3.1.
     InvalidToken,
+    /// RFC 6750 §3.1: it is good, but not for this.
+    InsufficientScope,
     /// Nobody can say what the token is worth.
     Unknown,
 }
@@ -42,10 +48,15 @@ pub(super) enum Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error) = match self {
+            Self::NoToken => return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response(),
+            Self::Unknown => {
+                let body = Json(json!({"error": "temporarily_unavailable"}));
+                return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+            }
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
-            Self::Unknown => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         };
-        let challenge = [("www-authenticate", format!("Bearer error=\"{error}\""))];
+        let challenge = [(WWW_AUTHENTICATE, format!("Bearer error=\"{error}\""))];
         (status, challenge, Json(json!({"error": error}))).into_response()
     }
 }
@@ -55,13 +66,22 @@ impl FromRequestParts<Arc<Bank>> for Caller {
 
     /// The token in the header alone (§6.2.1-3), live, and bound to the caller's certificate (RFC 8705 §3). That it is for accounts, the server says: this API sees no others.
     async fn from_request_parts(head: &mut Parts, bank: &Arc<Bank>) -> Result<Self, Refusal> {
-        let header = head.headers.get("authorization").and_then(|value| value.to_str().ok());
-        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Refusal::InvalidToken)?;
+        let mut headers = head.headers.get_all(AUTHORIZATION).iter();
+        let header = headers.next().and_then(|value| value.to_str().ok());
+        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Refusal::NoToken)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Refusal::NoToken);
+        }
         let peer = head.extensions.get::<PeerCertificate>().ok_or(Refusal::InvalidToken)?;
-        if !scheme.eq_ignore_ascii_case("bearer") || head.uri.query().is_some() || !is_token(token) {
+        let query = head.uri.query().unwrap_or_default();
+        let in_query = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token");
+        if headers.next().is_some() || in_query || !is_token(token) {
             return Err(Refusal::InvalidToken);
         }
-        let live = bank.introspect(token).await.map_err(|_| Refusal::Unknown)?;
+        let live = bank.introspect(token).await.map_err(|fault| {
+            eprintln!("bank: the server does not say what a token is worth: {fault}");
+            Refusal::Unknown
+        })?;
         if live["active"] != true || live["cnf"]["x5t#S256"] != peer.thumbprint.to_string() {
             return Err(Refusal::InvalidToken);
         }
@@ -77,7 +97,7 @@ fn is_token(token: &str) -> bool {
 
 impl Bank {
     async fn introspect(&self, token: &str) -> Result<Value, Fault> {
-        let now = self.clock.now().seconds();
+        let now = self.now().seconds();
         let jti = Secret::draw(&secret::System);
         let claims = json!({"iss": "accounts-api", "sub": "accounts-api", "aud": self.settings.issuer, "jti": jti.reveal(), "iat": now, "exp": now + 60});
         let assertion = self.api_key.sign("client-authentication+jwt", &claims)?;
@@ -95,7 +115,9 @@ impl Bank {
 pub(super) async fn interaction(request: Request, next: Next) -> Response {
     let given = request.headers().get(&INTERACTION).filter(|value| value.to_str().is_ok_and(|text| text.len() <= 64));
     let id = given.cloned().unwrap_or_else(|| HeaderValue::from_str(&uuid()).expect("hexadecimal"));
-    let mut response = next.run(request).await;
+    // A body that does not come is not waited for.
+    let answer = tokio::time::timeout(2 * PATIENCE, next.run(request)).await;
+    let mut response = answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response());
     response.headers_mut().insert(INTERACTION, id);
     response
 }
@@ -109,10 +131,9 @@ fn uuid() -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// Of which day and second `now` is, as RFC 3339 has it.
-pub(super) fn date_time() -> String {
-    let now =
-        time::OffsetDateTime::from_unix_timestamp(System.now().seconds()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+/// `now` as RFC 3339 has it.
+pub(super) fn date_time(now: Timestamp) -> String {
+    let now = time::OffsetDateTime::from_unix_timestamp(now.seconds()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let (date, time) = (now.date(), now.time());
     format!("{date}T{:02}:{:02}:{:02}+00:00", time.hour(), time.minute(), time.second())
 }

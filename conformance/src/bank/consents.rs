@@ -80,7 +80,7 @@ fn make(bank: &Bank, caller: &Caller, (body, name): (Option<Json<Value>>, &str))
         let says = json!({"Code": "400 BadRequest", "Message": "Data.Permissions has to be a list of names"});
         return (StatusCode::BAD_REQUEST, Json(says)).into_response();
     };
-    let (id, at) = (Secret::draw(&System).reveal().to_owned(), date_time());
+    let (id, at) = (Secret::draw(&System).reveal().to_owned(), date_time(bank.now()));
     let data = json!({name: id, "Status": "AwaitingAuthorisation", "CreationDateTime": at, "StatusUpdateDateTime": at, "Permissions": permissions});
     let said = json!({"Data": data, "Risk": {}, "Links": {"Self": id}, "Meta": {"TotalPages": 1}});
     bank.consents.put(Consent { id, client_id: caller.client_id.clone(), said: said.clone() });
@@ -108,5 +108,5 @@ pub(super) async fn delete(bank: State<Arc<Bank>>, caller: Caller, Path(id): Pat
 
 /// A person's token is for their accounts, not for asking what else to see.
 fn in_its_own_name(caller: &Caller) -> Result<(), Refusal> {
-    if caller.sub.is_none() { Ok(()) } else { Err(Refusal::InvalidToken) }
+    if caller.sub.is_none() { Ok(()) } else { Err(Refusal::InsufficientScope) }
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use countersign::wire::inbound::PeerCertificate;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -16,6 +19,15 @@ use crate::bank::users::{Temper, User};
 
 /// How long people think who need not be told.
 const THOUGHT: Duration = Duration::from_secs(1);
+
+/// These two calls are for the server alone: whoever asks shows its certificate (deploy/bank.md).
+pub(super) async fn from_the_server(State(bank): State<Arc<Bank>>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<PeerCertificate>();
+    if peer.is_some_and(|peer| peer.thumbprint == bank.server) {
+        return next.run(request).await;
+    }
+    (StatusCode::FORBIDDEN, "this is for the server alone\n").into_response()
+}
 
 /// `POST /identify`: whom a till or a token names. An `id_token_hint` says it in the server's words, everything else in the till's.
 pub(super) async fn identify(Json(question): Json<Value>) -> Json<Value> {

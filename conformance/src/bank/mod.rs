@@ -12,12 +12,14 @@ mod phone;
 mod users;
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use countersign::clock::{Clock, System};
 use countersign::current::Current;
@@ -25,6 +27,7 @@ use countersign::http::serve::{Limits, Listener, run};
 use countersign::http::tls::{self, Certificates, Gaze, config};
 use countersign::jose::keyring::SigningKey;
 use countersign::outbound::{VERSIONS, provider};
+use countersign::secret::Digest;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -35,6 +38,8 @@ use crate::bank::consents::Consents;
 use crate::bank::open::Open;
 use crate::fault::Fault;
 
+/// The largest body.
+const LARGEST: usize = 64 * 1024;
 /// Where the phone is told what to decide, as the suite wants its `automated_ciba_approval_url`.
 pub(crate) const APPROVAL: &str = "/approve?id={auth_req_id}&do={action}";
 /// The protected resource of the plain plans.
@@ -82,6 +87,8 @@ struct Bank {
     settings: Settings,
     http: reqwest::Client,
     api_key: SigningKey,
+    /// What the server shows when it asks.
+    server: Digest,
     clock: System,
     open: Open,
     consents: Consents,
@@ -102,7 +109,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
         return Err("the sandbox bank approves whatever it is told to: it listens on loopback alone".into());
     }
     let tcp = TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    println!("the sandbox bank: https://localhost:{}", tcp.local_addr()?.port());
+    writeln!(io::stdout(), "the sandbox bank: https://localhost:{}", tcp.local_addr()?.port())?;
     let Options { issuer, decision, certs, acr, .. } = options;
     // Nobody says stop: it serves until the process ends.
     let (_stop, stopped) = watch::channel(false);
@@ -126,6 +133,10 @@ pub(crate) async fn serve_on(
     let bank = Bank {
         http: client(&certs, chain("bank")?)?,
         api_key: SigningKey::from_pkcs8(api_key.secret_pkcs8_der())?,
+        server: certificates(&certs, "countersign")?
+            .first()
+            .map(|shown| Digest::of(shown))
+            .ok_or("countersign.pem is empty")?,
         settings,
         clock: System,
         open: Open::default(),
@@ -143,6 +154,7 @@ fn router(bank: Arc<Bank>) -> Router {
     let mut router = Router::new()
         .route("/identify", post(directory::identify))
         .route("/prompt", post(directory::prompt))
+        .route_layer(from_fn_with_state(bank.clone(), directory::from_the_server))
         .route("/", get(phone::screen))
         .route("/approve", post(phone::approve))
         .route(ACCOUNTS, get(accounts::plain))
@@ -155,7 +167,7 @@ fn router(bank: Arc<Bank>) -> Router {
             .route(&format!("{base}account-access-consents/{{id}}"), get(consents::read).delete(consents::delete))
             .route(&format!("{base}accounts"), get(accounts::open_banking));
     }
-    router.layer(from_fn(caller::interaction)).with_state(bank)
+    router.layer(DefaultBodyLimit::max(LARGEST)).layer(from_fn(caller::interaction)).with_state(bank)
 }
 
 fn client(certs: &Path, (chain, key): tls::Chain) -> Result<reqwest::Client, Fault> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -28,7 +29,8 @@ pub(super) struct Told {
     action: String,
 }
 
-/// `POST /approve?id={auth_req_id}&do={action}`: 204 when the server has taken the decision. 404: nobody is asked in such a request, or not any more. What the server answers otherwise is passed on.
+/// `POST /approve?id={auth_req_id}&do={action}`: 204 when the server has taken the decision; 202, and nothing happens, for who never answers. 404: nobody is asked in such a request, or not any
+/// more. 502: the server cannot be reached. What it answers otherwise is passed on.
 pub(super) async fn approve(State(bank): State<Arc<Bank>>, Query(told): Query<Told>) -> Response {
     let decision = match told.action.as_str() {
         "allow" => Decision::Allow,
@@ -67,7 +69,10 @@ impl Bank {
                 self.open.close(auth_req_id);
                 (StatusCode::NO_CONTENT, "")
             }
-            StatusCode::NOT_FOUND => (StatusCode::NOT_FOUND, "the server knows of no such request\n"),
+            StatusCode::NOT_FOUND => {
+                self.open.close(auth_req_id);
+                (StatusCode::NOT_FOUND, "the server knows of no such request\n")
+            }
             StatusCode::CONFLICT => {
                 self.open.close(auth_req_id);
                 (StatusCode::CONFLICT, "it was decided before, or it is too late\n")
@@ -78,7 +83,7 @@ impl Bank {
 }
 
 /// `GET /`: who is asked what, with two buttons each. What clients wrote is shown as text.
-pub(super) async fn screen(State(bank): State<Arc<Bank>>) -> Html<String> {
+pub(super) async fn screen(State(bank): State<Arc<Bank>>) -> impl IntoResponse {
     let mut page = String::from(HEAD);
     let shown = bank.open.shown(bank.now());
     if shown.is_empty() {
@@ -98,7 +103,8 @@ pub(super) async fn screen(State(bank): State<Arc<Bank>>) -> Html<String> {
         );
         written.expect("a string has room");
     }
-    Html(page)
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(page))
 }
 
 fn escaped(text: &str) -> String {

@@ -80,16 +80,43 @@ async fn accounts_are_for_whoever_holds_the_token_and_its_certificate() {
     let stranger = client(&served, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key"));
     for (case, request) in [
         ("another certificate", bearer(stranger.get(url))),
-        ("no token", till.http().get(url)),
-        ("a token in the query", till.http().get(format!("{url}?access_token={token}"))),
         ("a token in both", bearer(till.http().get(format!("{url}?access_token={token}")))),
-        ("another scheme", till.http().get(url).header("authorization", format!("Basic {token}"))),
+        ("two headers", bearer(bearer(till.http().get(url)))),
         ("an unknown token", till.http().get(url).header("authorization", "Bearer AAAA")),
         ("no token at all", till.http().get(url).header("authorization", "Bearer AAAA&token=BBBB")),
     ] {
         let (status, refusal) = answer(request).await;
         assert_eq!((status, &refusal["error"]), (401, &json!("invalid_token")), "{case}");
     }
+    for (case, request) in [
+        ("no token", till.http().get(url)),
+        ("a token in the query", till.http().get(format!("{url}?access_token={token}"))),
+        ("another scheme", till.http().get(url).header("authorization", format!("Basic {token}"))),
+    ] {
+        let answer = request.send().await.expect("an answer");
+        let challenge = answer.headers().get("www-authenticate").expect("what to bring");
+        assert_eq!((answer.status().as_u16(), challenge.to_str().expect("ASCII")), (401, "Bearer"), "{case}");
+        assert!(answer.bytes().await.expect("a body").is_empty(), "{case}: nothing more is told (RFC 6750 §3)");
+    }
+    let (status, _) = answer(bearer(till.http().get(format!("{url}?page=1")))).await;
+    assert_eq!(status, 200, "what else is in the query is of no interest");
+}
+
+#[tokio::test]
+async fn only_the_server_asks_who_somebody_is_and_prompts_them() {
+    let served = Served::start(&["--plan", "plain-poll-pkj-dynamic"]);
+    let till = Till::register(&served).await;
+    for (path, body) in [
+        ("identify", json!({"hint": "alice"})),
+        ("prompt", json!({"sub": "sandbox-alice", "auth_req_id": "x", "expires_in": 60})),
+    ] {
+        let asked = till.http().post(format!("{}/{path}", served.says("bank"))).body(body.to_string());
+        assert_eq!(answer(asked.header("content-type", "application/json")).await.0, 403, "{path}");
+    }
+    let page = till.http().get(served.says("bank")).send().await.expect("an answer");
+    let policy = page.headers().get("content-security-policy").expect("it is for nobody's frame");
+    assert!(policy.to_str().expect("ASCII").contains("frame-ancestors 'none'"));
+    assert!(page.text().await.expect("text").contains("Nobody is asked anything now"));
 }
 
 #[tokio::test]
@@ -147,7 +174,7 @@ async fn in_the_uk_a_clients_own_token_opens_no_account_and_a_users_makes_no_con
     let served = Served::start(&["--plan", "uk-poll-pkj-dynamic"]);
     let till = Till::register_in_the_uk(&served).await;
     let (own, alices) = (till.own().await, till.approved("alice").await);
-    let refused = (401, json!({"error": "invalid_token"}));
+    let refused = (403, json!({"error": "insufficient_scope"}));
     for (base, path, _) in UK {
         let (accounts, requests) = (
             format!("{}{base}accounts", served.says("resource_url")),
@@ -159,7 +186,8 @@ async fn in_the_uk_a_clients_own_token_opens_no_account_and_a_users_makes_no_con
         assert_eq!(till.bank(Method::POST, (&requests, &alices), Some(WANTED)).await, refused);
         assert_eq!(till.bank(Method::GET, (&format!("{requests}/x"), &alices), None).await, refused);
         assert_eq!(till.bank(Method::DELETE, (&format!("{requests}/x"), &alices), None).await, refused);
-        assert_eq!(till.bank(Method::POST, (&requests, "AAAA"), Some(WANTED)).await, (401, refused.1.clone()));
+        let unknown = till.bank(Method::POST, (&requests, "AAAA"), Some(WANTED)).await;
+        assert_eq!(unknown, (401, json!({"error": "invalid_token"})));
     }
     let nobody: Value = till.bank(Method::GET, (&format!("{}/accounts", served.says("bank")), &own), None).await.1;
     assert_eq!(nobody, refused.1);
