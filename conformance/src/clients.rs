@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use josekit::jwk::Jwk;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -26,6 +26,8 @@ use crate::plan::{Auth, Plan, Registration};
 pub(crate) const LIST: &str = "clients.toml";
 /// Who vouches for the certificates of the clients that were made here, in the same folder.
 pub(crate) const AUTHORITY: &str = "client-authorities.pem";
+/// Its key, for the clients of plans that come later.
+const AUTHORITY_KEY: &str = "client-authorities.key";
 
 /// The members of a key that anybody may know (RFC 7517 §4, RFC 7518 §6).
 const PUBLIC: [&str; 9] = ["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y"];
@@ -99,8 +101,7 @@ struct Entries {
 /// # Errors
 /// The list or a file that it names cannot be read, or is not what it should be.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Pair>, Fault> {
-    let entries: BTreeMap<String, Entries> =
-        toml::from_str(&text(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+    let entries = listed(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut pairs = BTreeMap::new();
     for (plan, Entries { one, two }) in entries {
@@ -110,23 +111,30 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Pair>, Fault> {
     Ok(pairs)
 }
 
-/// Makes a pair for each static plan among `plans`, and the list of them, in `folder`. A folder that has a list is read, and stays as it is.
+/// Makes a pair for each static plan among `plans` that has none yet, the list of them and the authority of their certificates, in `folder`. What is there stays as it is.
 ///
 /// # Errors
-/// A file cannot be written, or what is there cannot be read.
+/// A file cannot be written, or what is there cannot be read or not be added to.
 pub(crate) fn open(folder: &Path, plans: &[Plan]) -> Result<BTreeMap<String, Pair>, Fault> {
     let list = folder.join(LIST);
-    if !list.exists() {
-        fs::create_dir_all(folder)?;
-        let maker = Maker::new(folder)?;
-        let mut entries = BTreeMap::new();
-        for plan in plans.iter().filter(|plan| plan.registration == Registration::Static) {
-            let (one, two) = (maker.make(*plan, Which::One)?, maker.make(*plan, Which::Two)?);
+    let fresh = !list.exists();
+    let mut entries = if fresh { BTreeMap::new() } else { listed(&list)? };
+    let fixed = plans.iter().filter(|plan| plan.registration == Registration::Static);
+    let missing: Vec<Plan> = fixed.filter(|plan| !entries.contains_key(&plan.to_string())).copied().collect();
+    if fresh || !missing.is_empty() {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let maker = if fresh { Maker::new(folder)? } else { Maker::again(folder)? };
+        for plan in missing {
+            let (one, two) = (maker.make(plan, Which::One)?, maker.make(plan, Which::Two)?);
             entries.insert(plan.to_string(), Entries { one, two });
         }
         write(&list, &toml::to_string(&entries)?)?;
     }
     read(&list)
+}
+
+fn listed(path: &Path) -> Result<BTreeMap<String, Entries>, Fault> {
+    toml::from_str(&text(path)?).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 fn client(folder: &Path, entry: Entry) -> Result<Client, Fault> {
@@ -149,17 +157,28 @@ enum Which {
 
 struct Maker<'a> {
     folder: &'a Path,
-    authority: CertifiedIssuer<'static, KeyPair>,
+    authority: Issuer<'static, KeyPair>,
 }
 
 impl<'a> Maker<'a> {
     fn new(folder: &'a Path) -> Result<Self, Fault> {
-        let mut params = named("conformance client authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)?;
-        write(&folder.join(AUTHORITY), &authority.pem())?;
-        Ok(Self { folder, authority })
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        write_secret(&folder.join(AUTHORITY_KEY), &key.serialize_pem())?;
+        write(&folder.join(AUTHORITY), &authority().self_signed(&key)?.pem())?;
+        Ok(Self { folder, authority: Issuer::new(authority(), key) })
+    }
+
+    /// With the authority of those that were made before.
+    fn again(folder: &'a Path) -> Result<Self, Fault> {
+        let path = folder.join(AUTHORITY_KEY);
+        let missing = |error| {
+            format!(
+                "{}: {error}; without it no clients can be added to {LIST}: name another folder, or add yours to the list",
+                path.display()
+            )
+        };
+        let key = KeyPair::from_pem(&fs::read_to_string(&path).map_err(missing)?)?;
+        Ok(Self { folder, authority: Issuer::new(authority(), key) })
     }
 
     /// PS256, since some of the suite's modules break an RSA signature, and a certificate: where it authenticates by that, the first client's is by the authority, the second's by itself.
@@ -187,6 +206,13 @@ impl<'a> Maker<'a> {
         write_secret(&self.folder.join(&key), &tls.serialize_pem())?;
         Ok(Entry { client_id, scope: SCOPE.to_owned(), jwks, certificate: pem, key, tls_client_auth_san_dns })
     }
+}
+
+fn authority() -> CertificateParams {
+    let mut params = named("conformance client authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
 }
 
 fn named(name: &str) -> CertificateParams {

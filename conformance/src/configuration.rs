@@ -102,6 +102,7 @@ fn alias(plan: Plan, target: &Target) -> String {
 
 /// Where the suite at `suite` hears the pings for static clients of `plan`.
 pub(crate) fn notification_endpoint(plan: Plan, target: &Target, suite: &str) -> String {
+    let suite = suite.trim_end_matches('/');
     format!("{suite}/test/a/{}/ciba-notification-endpoint", alias(plan, target))
 }
 

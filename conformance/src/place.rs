@@ -1,8 +1,8 @@
 //! [`Place`]: the folder that everything goes to which a server, its clients and the suite have to know.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ pub(crate) fn write(path: &Path, content: &str) -> Result<(), Fault> {
     written(path, (content, 0o644))
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner may read, from now on if it was there.
 ///
 /// # Errors
 /// It cannot be written.
@@ -58,6 +58,9 @@ pub(crate) fn write_secret(path: &Path, content: &str) -> Result<(), Fault> {
 
 fn written(path: &Path, (content, mode): (&str, u32)) -> Result<(), Fault> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path);
-    let written = file.and_then(|mut file| file.write_all(content.as_bytes()));
+    let written = file.and_then(|mut file| {
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(content.as_bytes())
+    });
     written.map_err(|error| format!("{}: {error}", path.display()).into())
 }

@@ -17,6 +17,16 @@ pub(crate) enum Ecosystem {
     OpenBankingUk,
 }
 
+impl Ecosystem {
+    /// The profile that a server has for it.
+    pub(crate) const fn profile(self) -> &'static str {
+        match self {
+            Self::Plain => "fapi-ciba-id1",
+            Self::OpenBankingUk => "open-banking-uk",
+        }
+    }
+}
+
 /// How a client learns the outcome (`ciba_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {

@@ -9,11 +9,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// What every call says.
-const SERVER: [&str; 8] = [
+const SERVER: [&str; 10] = [
     "--issuer",
     "https://ciba.bank.example/",
     "--resource-url",
     "https://api.bank.example/accounts",
+    "--open-banking-url",
+    "https://api.bank.example/open-banking",
     "--user",
     "customer-1",
     "--acr",
@@ -44,9 +46,9 @@ fn every_plan_gets_a_configuration_and_each_is_named_on_standard_output() {
     let output = configs(folder.path(), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let named = String::from_utf8(output.stdout).expect("UTF-8");
-    assert_eq!(named.lines().count(), 16 + 1, "{named}");
+    assert_eq!(named.lines().count(), 16 + 2, "{named}");
     assert!(named.lines().all(|line| Path::new(line).exists()), "{named}");
-    assert!(named.ends_with("registration.toml\n"), "{named}");
+    assert!(named.contains("registration-plain.toml\n") && named.contains("registration-uk.toml\n"), "{named}");
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn what_has_a_private_key_in_it_is_for_its_owner_alone() {
         assert_eq!(mode, if private { 0o600 } else { 0o644 }, "{}", path.display());
         seen += usize::from(private);
     }
-    assert_eq!(seen, 1 + 2 * 2, "the configuration, and two of each client");
+    assert_eq!(seen, 1 + 2 * 2 + 1, "the configuration, two of each client, and one of their authority");
 }
 
 #[test]
@@ -112,19 +114,19 @@ fn a_dynamic_configuration_has_no_clients_and_the_token_that_registration_asks_f
         assert!(it[client].get("client_id").is_none() && it[client].get("jwks").is_none());
     }
     assert!(it.get("mtls").is_none() && it.get("alias").is_none());
-    assert_eq!(it["resource"]["resourceUrl"], "https://api.bank.example/accounts/", "a base, for the UK plans");
+    assert_eq!(it["resource"]["resourceUrl"], "https://api.bank.example/open-banking/", "a base, for the UK plans");
     assert!(it.get("automated_ciba_approval_url").is_none(), "nobody named one");
-    assert!(!folder.path().join("registration.toml").exists(), "there is nobody to register");
+    assert!(!folder.path().join("registration-uk.toml").exists(), "there is nobody to register");
 }
 
 #[test]
 fn a_static_client_that_is_pinged_has_an_address_that_is_known_beforehand() {
     let folder = tempfile::tempdir().expect("a folder");
-    let more = ["--plan", "plain-ping-pkj-static", "--alias", "mybank", "--suite", "https://suite.example"];
+    let more = ["--plan", "plain-ping-pkj-static", "--alias", "mybank", "--suite", "https://suite.example/"];
     let output = configs(folder.path(), &more);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(written(&folder, "plain-ping-pkj-static")["alias"], "mybank-plain-ping-pkj-static");
-    let entries = fs::read_to_string(folder.path().join("registration.toml")).expect("written");
+    let entries = fs::read_to_string(folder.path().join("registration-plain.toml")).expect("written");
     let endpoint = "https://suite.example/test/a/mybank-plain-ping-pkj-static/ciba-notification-endpoint";
     assert_eq!(entries.matches(endpoint).count(), 2, "{entries}");
 }
@@ -137,6 +139,62 @@ fn a_second_call_uses_the_clients_of_the_first() {
     let first = written(&folder, "plain-poll-pkj-static");
     assert_eq!(configs(folder.path(), &plan).status.code(), Some(0));
     assert_eq!(written(&folder, "plain-poll-pkj-static"), first);
+    // Another plan gets clients of its own, of the same authority.
+    let authority = || fs::read(folder.path().join("clients/client-authorities.pem")).expect("written");
+    let before = authority();
+    let other = configs(folder.path(), &["--plan", "plain-poll-pkj-static", "plain-poll-mtls-static"]);
+    assert_eq!(other.status.code(), Some(0), "{}", said(&other));
+    assert_eq!((written(&folder, "plain-poll-pkj-static"), authority()), (first, before));
+    fs::remove_file(folder.path().join("clients/client-authorities.key")).expect("it was made");
+    let third = configs(folder.path(), &["--plan", "uk-poll-mtls-static"]);
+    assert_eq!(third.status.code(), Some(1));
+    assert!(
+        said(&third).contains("client-authorities.key") && said(&third).contains("another folder"),
+        "{}",
+        said(&third)
+    );
+}
+
+#[test]
+fn what_the_suite_or_the_server_would_not_take_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (option, value, says) in [
+        ("--issuer", "ciba.bank.example", "https address"),
+        ("--issuer", "http://ciba.bank.example", "https address"),
+        ("--issuer", "https://ciba.bank.example/?a=b", "https address"),
+        ("--suite", "https://suite.example/#a", "https address"),
+        ("--alias", "my bank", "letters, digits, - and _"),
+        ("--alias", "", "letters, digits, - and _"),
+    ] {
+        let out = folder.path().to_str().expect("UTF-8");
+        let server = if option == "--issuer" { &SERVER[2..] } else { &SERVER[..] };
+        let output = conformance(&[&["configs", "--out", out], server, &[option, value]].concat());
+        assert_eq!(output.status.code(), Some(2), "{option} {value}");
+        assert!(said(&output).contains(says) && said(&output).contains(option), "{}", said(&output));
+    }
+    for (gone, plan) in [("--resource-url", "plain-poll-pkj-static"), ("--open-banking-url", "uk-poll-pkj-static")] {
+        let at = SERVER.iter().position(|word| *word == gone).expect("it is there");
+        let rest = [&SERVER[..at], &SERVER[at + 2..]].concat();
+        let out = folder.path().to_str().expect("UTF-8");
+        let output = conformance(&[&["configs", "--out", out, "--plan", plan], &rest[..]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(&format!("{plan} needs {gone} URL")), "{}", said(&output));
+        let others = if plan.starts_with("uk") { "plain-poll-pkj-dynamic" } else { "uk-poll-pkj-dynamic" };
+        let output = conformance(&[&["configs", "--out", out, "--plan", others], &rest[..]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    let missing = configs(folder.path(), &["--plan", "plain-poll-pkj-dynamic", "--initial-access-token", "/nowhere"]);
+    assert!(missing.status.code() == Some(1) && said(&missing).contains("/nowhere: "), "{}", said(&missing));
+}
+
+#[test]
+fn a_file_that_others_could_read_is_made_its_owners_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plain-poll-pkj-dynamic.json");
+    fs::write(&path, "{}").expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is ours");
+    assert_eq!(configs(folder.path(), &["--plan", "plain-poll-pkj-dynamic"]).status.code(), Some(0));
+    assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -150,7 +208,7 @@ fn clients_of_ones_own_are_taken_from_their_list_and_nothing_is_made() {
     let output = configs(folder.path(), &["--plan", "plain-poll-pkj-static", "--clients", list]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(written(&folder, "plain-poll-pkj-static")["client"]["client_id"], "till-one");
-    assert!(!folder.path().join("clients").exists() && !folder.path().join("registration.toml").exists());
+    assert!(!folder.path().join("clients").exists() && !folder.path().join("registration-plain.toml").exists());
     let other = configs(folder.path(), &["--plan", "plain-ping-pkj-static", "--clients", list]);
     assert_eq!(other.status.code(), Some(1));
     assert!(said(&other).contains("there are no clients for plain-ping-pkj-static"), "{}", said(&other));
@@ -182,29 +240,26 @@ fn a_plan_that_there_is_not_is_said_with_how_they_are_called() {
 #[test]
 fn the_server_takes_what_is_to_be_registered() {
     let folder = tempfile::tempdir().expect("a folder");
-    let plans = [
-        "--plan",
-        "plain-poll-pkj-static",
-        "--plan",
-        "plain-ping-pkj-static",
-        "--plan",
-        "plain-poll-mtls-static",
-        "--plan",
-        "plain-ping-mtls-static",
-    ];
-    assert_eq!(configs(folder.path(), &plans).status.code(), Some(0));
+    assert_eq!(configs(folder.path(), &[]).status.code(), Some(0));
     let certs = folder.path().join("certs");
     let made = conformance(&["countersign", "certs", "dev", "--out", certs.to_str().expect("UTF-8")]);
     assert_eq!(made.status.code(), Some(0), "{}", said(&made));
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/server.toml");
     let shipped = fs::read_to_string(shipped).expect("it ships").replace("../certs/dev/", "certs/");
+    let plain = "profile = \"fapi-ciba-id1\"";
+    assert!(shipped.contains(plain));
+    let uk = shipped.replace(plain, "profile = \"open-banking-uk\"");
     let needed = "\n[client_certificates]\nauthorities = \"clients/client-authorities.pem\"\n[client_endpoints]\ntrust = \"certs/ca.pem\"\nloopback = true\n";
-    let entries = fs::read_to_string(folder.path().join("registration.toml")).expect("written");
+    let entries = |name: &str| fs::read_to_string(folder.path().join(name)).expect("written");
     let config = folder.path().join("server.toml");
     let check = || conformance(&["countersign", "check", "--config", config.to_str().expect("UTF-8")]);
-    fs::write(&config, format!("{shipped}{needed}{entries}")).expect("written");
-    let checked = check();
-    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
-    fs::write(&config, format!("{shipped}{entries}")).expect("written");
-    assert_eq!(check().status.code(), Some(2), "tls_client_auth needs [client_certificates]");
+    for (server, name) in [(&shipped, "registration-plain.toml"), (&uk, "registration-uk.toml")] {
+        fs::write(&config, format!("{server}{needed}{}", entries(name))).expect("written");
+        let checked = check();
+        assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+        fs::write(&config, format!("{server}{}", entries(name))).expect("written");
+        assert_eq!(check().status.code(), Some(2), "tls_client_auth needs [client_certificates]");
+    }
+    fs::write(&config, format!("{shipped}{needed}{}", entries("registration-uk.toml"))).expect("written");
+    assert_eq!(check().status.code(), Some(2), "its clients ask for a grant of another profile");
 }

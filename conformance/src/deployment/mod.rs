@@ -6,8 +6,9 @@ mod relay;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign::cli::certs;
@@ -22,7 +23,7 @@ use url::Url;
 use crate::bank;
 use crate::clients::{self, Pair};
 use crate::configuration::Target;
-use crate::deployment::node::Node;
+use crate::deployment::node::{Node, Unstarted};
 use crate::deployment::settings::{Ports, Settings};
 use crate::fault::Fault;
 use crate::plan::{Ecosystem, Mode, Plan};
@@ -116,26 +117,24 @@ impl Deployment {
         // A port that was free may be somebody else's by the time a server binds it.
         for _ in 1..TRIES {
             match Self::attempt(wanted).await {
-                Err(fault) if fault.to_string().contains("Address already in use") => {}
-                attempted => return attempted,
+                Err(Unstarted::PortTaken(_)) => {}
+                attempted => return attempted.map_err(Unstarted::fault),
             }
         }
-        Self::attempt(wanted).await
+        Self::attempt(wanted).await.map_err(Unstarted::fault)
     }
 
-    async fn attempt(wanted: &Wanted) -> Result<Self, Fault> {
+    async fn attempt(wanted: &Wanted) -> Result<Self, Unstarted> {
         if wanted.nodes > 1 && matches!(wanted.store, Store::Memory) {
-            return Err("several servers need a store that they share: --store redis://host:port".into());
+            let says = "several servers need a store that they share: --store redis://host:port";
+            return Err(Unstarted::Fault(says.into()));
         }
         if let Some(Vouched::ByItself(pem)) = &wanted.vouched
             && wanted.plans.iter().any(|plan| plan.mode == Mode::Ping)
         {
             front::is_believable(pem, &wanted.suite)?;
         }
-        let certs = wanted.folder.join("certs");
-        if !certs.join("ca.pem").exists() {
-            certs::dev(&certs, "localhost", &clock::System)?;
-        }
+        let certs = certs(&wanted.folder)?;
         let clients = clients::open(&wanted.folder.join("clients"), &wanted.plans)?;
         let (bank, bank_port) = listener().await?;
         let bank_url = format!("https://localhost:{bank_port}");
@@ -182,8 +181,8 @@ impl Deployment {
             });
         }
         let mut nodes = Vec::new();
-        for (config, ports) in configs.iter().zip(&ports) {
-            nodes.push(Node::start(config, local(ports.public)).await?);
+        for config in &configs {
+            nodes.push(Node::start(config).await?);
         }
         let (ca, store) = (certs.join("ca.pem"), wanted.store.clone());
         Ok(Self { target, ca, bank: bank_url, store, clients, nodes, beside, _stop: stop })
@@ -195,11 +194,25 @@ impl Deployment {
         tokio::select! {
             (fault, ..) = nodes => fault,
             beside = self.beside.join_next() => match beside {
-                Some(Ok(Err(fault))) => fault,
-                _ => "the bank ended".into(),
+                Some(Ok(Err(fault))) => format!("the bank ended: {fault}").into(),
+                Some(Err(error)) => format!("the bank, or what passes calls on, broke off: {error}").into(),
+                Some(Ok(Ok(()))) | None => "the bank ended".into(),
             },
         }
     }
+}
+
+/// The certificates and keys of everything, which are there whole or not at all.
+fn certs(folder: &Path) -> Result<PathBuf, Fault> {
+    let (certs, begun) = (folder.join("certs"), folder.join("certs.new"));
+    if !certs.exists() {
+        if begun.exists() {
+            fs::remove_dir_all(&begun)?;
+        }
+        certs::dev(&begun, "localhost", &clock::System)?;
+        fs::rename(&begun, &certs)?;
+    }
+    Ok(certs)
 }
 
 async fn listener() -> Result<(TcpListener, u16), Fault> {

@@ -11,7 +11,7 @@ use crate::configuration::{Target, entry, notification_endpoint};
 use crate::deployment::{ACR, Store, Wanted};
 use crate::fault::Fault;
 use crate::place::{write, write_secret};
-use crate::plan::{Ecosystem, Plan};
+use crate::plan::Plan;
 use crate::suite::trust::Vouched;
 
 /// Where one server listens, on loopback.
@@ -62,7 +62,7 @@ acr_values_supported = ["{ACR}"]
             self.target.issuer,
             ports.public,
             ports.internal,
-            profile(self.wanted.ecosystem)
+            self.wanted.ecosystem.profile()
         )
     }
 
@@ -134,13 +134,5 @@ scope = "accounts"
         write(&self.wanted.folder.join(&jwks), &format!("{:#}\n", client.public_jwks()?))?;
         let notified_at = notification_endpoint(plan, self.target, &self.wanted.suite);
         Ok(entry(plan, client, (&jwks, &notified_at)))
-    }
-}
-
-/// The profile of `ecosystem`, as a server is told it.
-const fn profile(ecosystem: Ecosystem) -> &'static str {
-    match ecosystem {
-        Ecosystem::Plain => "fapi-ciba-id1",
-        Ecosystem::OpenBankingUk => "open-banking-uk",
     }
 }
