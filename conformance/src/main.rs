@@ -10,6 +10,7 @@ mod place;
 mod plan;
 mod run;
 mod serve;
+mod stop;
 mod suite;
 
 use std::process::ExitCode;

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
 use crate::fault::Fault;
 use crate::place::{Place, write_secret};
 use crate::plan::{Mode, Plan};
+use crate::stop::Told;
 use crate::suite::trust::Vouched;
 use crate::suite::{Access, Suite};
 
@@ -41,11 +41,14 @@ pub(crate) struct Options {
 /// # Errors
 /// It cannot be started, or something of it ended by itself.
 pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = Told::listen()?;
     let place = Place::open(options.folder.as_deref())?;
     let vouched = match options.plan.mode {
         Mode::Poll => None,
-        Mode::Ping => Suite::reach(&options.access).await.map_or_else(|why| without(&why), |suite| Some(suite.vouched)),
+        Mode::Ping => told
+            .unless(Suite::reach(&options.access))
+            .await
+            .map_or_else(|why| without(&why), |suite| Some(suite.vouched)),
     };
     let wanted = Wanted {
         ecosystem: options.plan.ecosystem,
@@ -56,7 +59,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
         vouched,
         folder: place.path().to_owned(),
     };
-    let mut deployment = Deployment::start(&wanted).await?;
+    let mut deployment = told.unless(Deployment::start(&wanted)).await?;
     let configuration = place.path().join(format!("{}.json", options.plan));
     let suites = configuration::of(options.plan, &deployment.target, &deployment.clients)?;
     write_secret(&configuration, &format!("{suites:#}\n"))?;
@@ -65,8 +68,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
     io::stdout().flush()?;
     tokio::select! {
         fault = deployment.ended() => Err(fault),
-        _ = term.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        _ = told.to_stop() => Ok(()),
     }
 }
 

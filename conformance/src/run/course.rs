@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign::clock::Stopwatch;
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -12,13 +13,15 @@ use crate::fault::Fault;
 use crate::plan::Plan;
 use crate::run::queue::{Job, Queue};
 use crate::run::saved::{ModuleRun, Outcome, Saved};
-use crate::suite::entry::{Entry, Level};
-use crate::suite::{Made, Module, NotStarted, Suite};
+use crate::suite::entry::Entry;
+use crate::suite::{Made, Module, Name, NotStarted, Suite};
 
 /// How long a run may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long to wait for an alias that is taken before asking again.
 const ALIAS_WAIT: Duration = Duration::from_secs(1);
+/// How long to wait before the suite is asked again how a module stands.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How often in a row the suite may fail to say how a module stands.
 const MOST_LOST: usize = 3;
 
@@ -39,7 +42,7 @@ pub(super) struct Course<'a> {
 }
 
 /// The modules that run now: for each job, the id of its run once it has one.
-type Running = Arc<Mutex<BTreeMap<(usize, usize), Option<String>>>>;
+type Running = Arc<Mutex<BTreeMap<(usize, usize), Option<Name>>>>;
 
 impl Course<'_> {
     /// Runs everything, until `stop` ends, which is a fault. Each module that ends is put where it belongs in `saved`, and `keep` is called.
@@ -108,12 +111,12 @@ impl Course<'_> {
         note(&running, key, None);
         async move {
             let began = Stopwatch::start();
-            let started = |run: &str| note(&running, key, Some(run.to_owned()));
+            let started = |run: &Name| note(&running, key, Some(run.clone()));
             let (run, outcome, entries) = follow(&suite, (&made, &module), (limit, started)).await;
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             let link = run.map(|run| suite.link(&run));
             let seconds = began.elapsed().as_secs();
-            (job, ModuleRun { module: module.name, link, outcome, seconds, entries, excused: None })
+            (job, ModuleRun { module: module.name.to_string(), link, outcome, seconds, entries, excused: None })
         }
     }
 
@@ -121,24 +124,25 @@ impl Course<'_> {
         let running = running.lock().unwrap_or_else(PoisonError::into_inner);
         let name = |(plan, module): &(usize, usize)| {
             let planned = &self.planned[*plan];
-            format!("{} {}", planned.plan, planned.made.modules[*module].name)
+            format!("{} {}", planned.plan, &*planned.made.modules[*module].name)
         };
         running.keys().map(name).collect()
     }
 
-    /// Nothing is left running at the suite. A module that it does not want to stop is not waited for.
+    /// Has the suite stop what runs there, as far as it can be told.
     async fn cancel(&self, running: &Running) {
-        let runs: Vec<String> =
+        let runs: Vec<Name> =
             running.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect();
-        for run in runs {
-            if let Err(fault) = self.suite.cancel(&run).await {
-                eprintln!("conformance: {run} may go on: {fault}");
+        let cancel = async |run: &Name| {
+            if let Err(fault) = self.suite.cancel(run).await {
+                eprintln!("conformance: {} may go on: {fault}", &**run);
             }
-        }
+        };
+        join_all(runs.iter().map(cancel)).await;
     }
 }
 
-fn note(running: &Running, key: (usize, usize), run: Option<String>) {
+fn note(running: &Running, key: (usize, usize), run: Option<Name>) {
     running.lock().unwrap_or_else(PoisonError::into_inner).insert(key, run);
 }
 
@@ -146,35 +150,40 @@ fn note(running: &Running, key: (usize, usize), run: Option<String>) {
 async fn follow(
     suite: &Suite,
     (made, module): (&Made, &Module),
-    (limit, started): (Duration, impl Fn(&str)),
-) -> (Option<String>, Outcome, Vec<Entry>) {
+    (limit, started): (Duration, impl Fn(&Name)),
+) -> (Option<Name>, Outcome, Vec<Entry>) {
     let run = match start(suite, (made, module), limit).await {
         Ok(run) => run,
-        Err(fault) => return (None, Outcome::Lost, vec![ours(&fault)]),
+        Err(fault) => return (None, Outcome::Lost, vec![Entry::ours(fault.to_string())]),
     };
     started(&run);
-    let ended = wait(suite, (&run, limit)).await;
-    let (outcome, mut entries) = match ended {
+    let (outcome, mut entries) = match wait(suite, (&run, limit)).await {
         Ok(true) => match suite.info(&run).await {
             Ok(info) => (Outcome::read(&info.status, info.result.as_deref()), Vec::new()),
-            Err(fault) => (Outcome::Lost, vec![ours(&fault)]),
+            Err(fault) => (Outcome::Lost, vec![Entry::ours(fault.to_string())]),
         },
         Ok(false) => {
             let says = format!("it did not end within {} s; --limit allows more", limit.as_secs());
-            let stopped = suite.cancel(&run).await.err();
-            (Outcome::TimedOut, std::iter::once(ours(&says)).chain(stopped.map(|fault| ours(&fault))).collect())
+            (Outcome::TimedOut, stop(suite, &run, says).await)
         }
-        Err(fault) => (Outcome::Lost, vec![ours(&fault)]),
+        Err(fault) => (Outcome::Lost, stop(suite, &run, fault.to_string()).await),
     };
     match suite.log(&run).await {
         Ok(log) => entries.extend(log),
-        Err(fault) => entries.push(ours(&fault)),
+        // Of a result without a log nobody knows what to think.
+        Err(fault) => return (Some(run), Outcome::Lost, [entries, vec![Entry::ours(fault.to_string())]].concat()),
     }
     (Some(run), outcome, entries)
 }
 
+/// Has the suite stop a module that is not waited for any more; what there is to say of it.
+async fn stop(suite: &Suite, run: &Name, why: String) -> Vec<Entry> {
+    let stopped = suite.cancel(run).await.err().map(|fault| format!("it may go on: {fault}"));
+    [Some(why), stopped].into_iter().flatten().map(Entry::ours).collect()
+}
+
 /// What runs under the same alias, from another run perhaps, has as long to end as a module has.
-async fn start(suite: &Suite, (made, module): (&Made, &Module), limit: Duration) -> Result<String, Fault> {
+async fn start(suite: &Suite, (made, module): (&Made, &Module), limit: Duration) -> Result<Name, Fault> {
     let began = Stopwatch::start();
     loop {
         match suite.start(made, module).await {
@@ -194,7 +203,10 @@ async fn wait(suite: &Suite, (run, limit): (&str, Duration)) -> Result<bool, Fau
         let asked = tokio::time::timeout(limit.saturating_sub(began.elapsed()), suite.ended(run)).await;
         match asked {
             Ok(Ok(true)) => return Ok(true),
-            Ok(Ok(false)) => lost = 0,
+            Ok(Ok(false)) => {
+                lost = 0;
+                sleep(PAUSE).await;
+            }
             Ok(Err(fault)) if lost + 1 >= MOST_LOST => return Err(fault),
             Ok(Err(_)) => {
                 lost += 1;
@@ -204,16 +216,6 @@ async fn wait(suite: &Suite, (run, limit): (&str, Duration)) -> Result<bool, Fau
         }
     }
     Ok(false)
-}
-
-/// What the runner itself has to say about a module.
-fn ours(says: &(impl std::fmt::Display + ?Sized)) -> Entry {
-    Entry {
-        level: Level::Failure,
-        condition: "conformance".to_owned(),
-        requirements: Vec::new(),
-        says: says.to_string(),
-    }
 }
 
 fn say(at: &str, (plan, (count, of)): (&str, (usize, usize)), module: &ModuleRun) {

@@ -1,5 +1,6 @@
 //! What is expected of a run: that every module passes, but for the exceptions in `expected/{plan}.toml`, each with a reason, an owner and an end.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,12 +44,19 @@ impl Expected {
     /// Reads those of `plans` in `folder`.
     ///
     /// # Errors
-    /// The folder or a file in it cannot be read.
+    /// The folder or a file in it cannot be read, or is for a plan that there is not.
     pub(super) fn read(folder: &Path, plans: &[Plan]) -> Result<Self, Fault> {
         if !folder.is_dir() {
             let says =
                 format!("{}: there is no such folder; --expected says where the exceptions are", folder.display());
             return Err(says.into());
+        }
+        for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+            let path = entry?.path();
+            let plan = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+            if path.extension().is_some_and(|ending| ending == "toml") && plan.parse::<Plan>().is_err() {
+                return Err(format!("{}: there is no such plan", path.display()).into());
+            }
         }
         let mut of = Vec::new();
         for plan in plans {
@@ -116,12 +124,16 @@ impl Exception {
                 module.outcome.word()
             ));
         }
-        // What breaks a module off is said by the module itself, after the condition.
-        let found = module.entries.iter().map(|entry| &entry.condition).filter(|found| **found != self.module);
-        if let Some(condition) = &self.condition
-            && let Some(other) = found.into_iter().find(|found| *found != condition)
-        {
-            return Err(format!("the exception is for {condition}, and {other} was found too"));
+        if let Some(condition) = &self.condition {
+            // What breaks a module off is said by the module itself, after the condition.
+            let found = module.entries.iter().map(|entry| &entry.condition).filter(|found| **found != self.module);
+            let (same, others): (Vec<_>, Vec<_>) = found.partition(|found| *found == condition);
+            if let Some(other) = others.first() {
+                return Err(format!("the exception is for {condition}, and {other} was found too"));
+            }
+            if same.is_empty() {
+                return Err(format!("the exception is for {condition}, which found nothing"));
+            }
         }
         module.excused = Some(format!("{} ({}, until {})", self.reason, self.owner, self.expires));
         Ok(())

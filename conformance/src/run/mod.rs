@@ -14,11 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use countersign::clock::{Clock, System};
-use futures_util::future::{pending, select_all};
-use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::configuration;
 use crate::deployment::{Deployment, Store, Wanted};
 use crate::fault::Fault;
@@ -27,7 +22,11 @@ use crate::plan::{Choice, Ecosystem, Plan};
 use crate::run::course::{Course, Planned};
 use crate::run::expected::Expected;
 use crate::run::saved::{ModuleRun, Outcome, PlanRun, Saved};
+use crate::stop::Told;
 use crate::suite::{Access, Suite};
+use countersign::clock::{Clock, System};
+use futures_util::future::{pending, select_all};
+use serde_json::Value;
 
 /// What to run, against what.
 #[derive(Debug, clap::Args)]
@@ -80,37 +79,44 @@ struct Tested {
 /// # Errors
 /// It could not be run, or not to its end.
 pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = Told::listen()?;
     let expected = Expected::read(&options.expected, &Plan::chosen(&options.plan))?;
-    let suite = Suite::reach(&options.access).await?;
+    let suite = told.unless(Suite::reach(&options.access)).await?;
     eprintln!("the suite: {} at {}", suite.version, options.access.suite);
     let place = Place::open(options.folder.as_deref())?;
-    let mut tested = tested(&options, &suite, place.path()).await?;
-    let planned = planned(&options, &suite, &tested.configurations).await?;
-    let mut saved = begun(&options, &suite, (&planned, &tested.configurations));
+    let ran = against(&options, (&suite, &expected), (place.path(), &told)).await;
+    if !matches!(ran, Ok(true)) && options.configs.is_none() {
+        eprintln!("\nconfigurations and logs of the servers: {}", place.keep().display());
+    }
+    ran
+}
+
+async fn against(
+    options: &Options,
+    (suite, expected): (&Suite, &Expected),
+    (folder, told): (&Path, &Told),
+) -> Result<bool, Fault> {
+    let mut tested = told.unless(tested(options, suite, folder)).await?;
+    let planned = told.unless(planned(options, suite, &tested.configurations)).await?;
+    let mut saved = begun(options, suite, (&planned, &tested.configurations));
     // What cannot be written is known before anything is run.
-    keep(&options, &saved)?;
+    keep(options, &saved)?;
     let course =
-        Course { suite: &suite, planned, parallel: options.parallel.into(), limit: Duration::from_secs(options.limit) };
+        Course { suite, planned, parallel: options.parallel.into(), limit: Duration::from_secs(options.limit) };
     let servers = ended(&mut tested.deployments);
     let stop = async {
         tokio::select! {
             fault = servers => fault,
-            _ = term.recv() => "told to stop".into(),
-            _ = interrupt.recv() => "told to stop".into(),
+            fault = told.to_stop() => fault,
         }
     };
-    let broken_off = course.run(&mut saved, |saved| keep(&options, saved), stop).await.err();
+    let broken_off = course.run(&mut saved, |saved| keep(options, saved), stop).await.err();
     if broken_off.is_none() {
         saved.ended = Some(System.now().seconds());
     }
     expected.judge(&mut saved, (System.now().seconds(), &options.module))?;
-    tell(&options, &saved)?;
-    let fine = saved.is_fine();
-    if !fine && options.configs.is_none() {
-        eprintln!("\nthe servers' logs: {}/*/server-*.log", place.keep().display());
-    }
-    broken_off.map_or(Ok(fine), Err)
+    tell(options, &saved)?;
+    broken_off.map_or(Ok(saved.is_fine()), Err)
 }
 
 /// Starts a server for each ecosystem among the plans, or reads the configurations that there are.
@@ -158,11 +164,12 @@ async fn planned(options: &Options, suite: &Suite, configurations: &[(Plan, Valu
     for (plan, configuration) in configurations {
         let mut made = suite.make(*plan, configuration).await?;
         let alias = configuration["alias"].is_string();
-        made.modules.retain(|module| options.module.is_empty() || options.module.contains(&module.name));
+        made.modules
+            .retain(|module| options.module.is_empty() || options.module.iter().any(|name| **name == *module.name));
         planned.push(Planned { plan: *plan, made, alias });
     }
     let is_there =
-        |name: &&String| planned.iter().any(|planned| planned.made.modules.iter().any(|it| it.name == **name));
+        |name: &&String| planned.iter().any(|planned| planned.made.modules.iter().any(|it| *it.name == ***name));
     if let Some(stranger) = options.module.iter().find(|name| !is_there(name)) {
         return Err(format!("--module {stranger}: none of these plans has it").into());
     }

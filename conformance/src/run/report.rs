@@ -82,8 +82,7 @@ fn page(saved: &Saved) -> String {
 
 fn section(plan: &PlanRun) -> String {
     let name = escaped(&plan.plan);
-    let mut section =
-        format!("<h2 id=\"{name}\">{name}</h2>\n<p><a href=\"{}\">at the suite</a></p>\n", escaped(&plan.link));
+    let mut section = format!("<h2 id=\"{name}\">{name}</h2>\n<p>{}</p>\n", link(&plan.link, "at the suite"));
     let (fine, rest): (Vec<_>, Vec<_>) = plan.modules.iter().partition(|module| module.outcome == Outcome::Passed);
     for module in rest {
         add(&mut section, &details(module));
@@ -123,7 +122,12 @@ fn details(module: &ModuleRun) -> String {
 
 fn named(module: &ModuleRun) -> String {
     let name = escaped(&module.module);
-    module.link.as_ref().map_or_else(|| name.clone(), |link| format!("<a href=\"{}\">{name}</a>", escaped(link)))
+    link(module.link.as_deref().unwrap_or_default(), &name)
+}
+
+/// A file that came from somewhere else may have anything in it; a browser is sent to web pages alone.
+fn link(to: &str, name: &str) -> String {
+    if to.starts_with("https://") { format!("<a href=\"{}\">{name}</a>", escaped(to)) } else { name.to_owned() }
 }
 
 /// Day and time, UTC.

@@ -145,3 +145,28 @@ impl PlanRun {
         self.modules.iter().filter(|module| ended(module.outcome)).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_suite_says_is_read_as_what_it_is_and_anything_else_is_no_pass() {
+        let said = |status, result| Outcome::read(status, result);
+        for (result, outcome) in [
+            ("PASSED", Outcome::Passed),
+            ("WARNING", Outcome::Warning),
+            ("REVIEW", Outcome::Review),
+            ("SKIPPED", Outcome::Skipped),
+            ("FAILED", Outcome::Failed),
+            ("UNKNOWN", Outcome::Lost),
+            ("passed", Outcome::Lost),
+        ] {
+            assert_eq!(said("FINISHED", Some(result)), outcome, "{result}");
+            assert_eq!(said("INTERRUPTED", Some(result)), Outcome::Interrupted);
+            assert_eq!(said("RUNNING", Some(result)), Outcome::Lost);
+        }
+        assert_eq!(said("FINISHED", None), Outcome::Lost);
+        assert_eq!(said("INTERRUPTED", None), Outcome::Interrupted);
+    }
+}

@@ -25,6 +25,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// What the runner itself has to say about a module.
+    pub(crate) fn ours(says: String) -> Self {
+        Self { level: Level::Failure, condition: "conformance".to_owned(), requirements: Vec::new(), says }
+    }
+
     /// Reads a line of the log; of those that say nothing bad, nothing.
     pub(crate) fn read(line: &Value) -> Option<Self> {
         let level = match line["result"].as_str()? {
@@ -53,11 +58,27 @@ impl Entry {
     }
 }
 
+/// No more of a module than anybody reads, and whether there was more.
+pub(super) fn bounded(mut entries: Vec<Entry>) -> Vec<Entry> {
+    const MOST: usize = 100;
+    if entries.len() > MOST {
+        let more = entries.len() - MOST;
+        entries.truncate(MOST);
+        entries.push(Entry::ours(format!("{more} more of the kind are in the log")));
+    }
+    entries
+}
+
 /// Enough to understand it, and nothing that a terminal would take for an order; the log has the rest.
 pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 600;
-    let text = text.replace(char::is_control, " ");
+    let text = text.replace(|c: char| c.is_control() || turns(c), " ");
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain("…".chars()).collect() }
+}
+
+/// Whether what follows `c` is shown in another order than it is written, or `c` is not shown at all (Unicode annex 9, general category Cf).
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -89,5 +110,16 @@ mod tests {
         assert_eq!((bare.condition.as_str(), bare.says.as_str(), bare.requirements.len()), ("", "", 0));
         let long = Entry::read(&json!({"result": "REVIEW", "msg": "é".repeat(10_000)})).expect("a review");
         assert_eq!(long.says.chars().count(), 601);
+        let orders =
+            Entry::read(&json!({"result": "REVIEW", "msg": "a\u{1b}[2Jb\u{202e}c\u{feff}d\u{2066}e\u{200b}f"}));
+        assert_eq!(orders.expect("a review").says, "a [2Jb c d e f");
+    }
+
+    #[test]
+    fn of_many_lines_the_first_are_kept_and_that_there_were_more() {
+        let many = |count: usize| bounded(vec![Entry::ours("it".to_owned()); count]);
+        assert_eq!(many(100).len(), 100);
+        let kept = many(107);
+        assert_eq!((kept.len(), kept[100].says.as_str()), (101, "7 more of the kind are in the log"));
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod entry;
 pub(crate) mod trust;
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ pub(crate) struct Suite {
 /// A plan that the suite has made.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Made {
-    pub(crate) id: String,
+    pub(crate) id: Name,
     pub(crate) modules: Vec<Module>,
 }
 
@@ -63,8 +64,35 @@ pub(crate) struct Made {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Module {
     #[serde(rename = "testModule")]
-    pub(crate) name: String,
+    pub(crate) name: Name,
     variant: Option<Value>,
+}
+
+/// What the suite calls a plan, a module or a run: letters, digits, `-` and `_`, so that it can be put into a path and shown on a terminal as it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub(crate) struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let may = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_one = !text.is_empty() && text.len() <= 200 && text.bytes().all(may);
+        if is_one {
+            Ok(Self(text))
+        } else {
+            Err("a name in it has more than letters, digits, - and _, or none of them")
+        }
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What the suite says of a module's run.
@@ -76,7 +104,7 @@ pub(crate) struct Info {
 
 #[derive(Deserialize)]
 struct Id {
-    id: String,
+    id: Name,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +132,7 @@ impl Suite {
         let token = access.suite_token.as_deref().map(secret).transpose()?;
         let suite = Self { url, http, token, version: String::new(), vouched };
         let server = suite.ask((Method::GET, "server"), &[], None).await?;
-        let said = |member: &str| server[member].as_str().unwrap_or_default().to_owned();
+        let said = |member: &str| shortened(server[member].as_str().unwrap_or_default());
         if server["version"].as_str().is_none() {
             return Err(format!("{} answers, but not as a conformance suite does", suite.url).into());
         }
@@ -115,18 +143,22 @@ impl Suite {
     /// Has a plan made.
     ///
     /// # Errors
-    /// The suite does not want it; it says why.
+    /// The suite does not want it, and says why; or there is nothing in it.
     pub(crate) async fn make(&self, plan: Plan, configuration: &Value) -> Result<Made, Fault> {
         let variant = plan.variant().to_string();
         let parameters = [("planName", NAME), ("variant", variant.as_str())];
         let made = self.ask((Method::POST, "plan"), &parameters, Some(configuration)).await;
-        made.and_then(|made| read(made, "a plan")).map_err(|why| format!("{plan} was not made: {why}").into())
+        let made: Result<Made, Fault> = made.and_then(|made| read(made, "a plan"));
+        match made {
+            Ok(made) if made.modules.is_empty() => Err(format!("the suite has no modules for {plan}").into()),
+            made => made.map_err(|why| format!("{plan} was not made: {why}").into()),
+        }
     }
 
     /// Starts a module; the id of its run comes back.
-    pub(crate) async fn start(&self, plan: &Made, module: &Module) -> Result<String, NotStarted> {
+    pub(crate) async fn start(&self, plan: &Made, module: &Module) -> Result<Name, NotStarted> {
         let variant = module.variant.as_ref().map(Value::to_string);
-        let mut parameters = vec![("test", module.name.as_str()), ("plan", plan.id.as_str())];
+        let mut parameters = vec![("test", &*module.name), ("plan", &*plan.id)];
         parameters.extend(variant.as_deref().map(|variant| ("variant", variant)));
         match self.call((Method::POST, "runner"), &parameters, None).await {
             Ok((StatusCode::CONFLICT, _)) => Err(NotStarted::AliasTaken),
@@ -173,7 +205,7 @@ impl Suite {
     pub(crate) async fn log(&self, run: &str) -> Result<Vec<Entry>, Fault> {
         let log = self.ask((Method::GET, &format!("log/{run}")), &[], None).await?;
         let Value::Array(entries) = log else { return Err("the suite's log is no list".into()) };
-        Ok(entries.iter().filter_map(Entry::read).collect())
+        Ok(entry::bounded(entries.iter().filter_map(Entry::read).collect()))
     }
 
     /// Where people read what a module logged.

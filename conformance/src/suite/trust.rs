@@ -1,6 +1,7 @@
 //! Whether whoever answers is the suite: on loopback whatever it shows is believed, and nothing else for the rest of the run; elsewhere an authority has to vouch for it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,17 +47,21 @@ pub(super) async fn client(
     let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https" && parsed.host_str().is_some());
     let parsed = parsed.ok_or_else(|| format!("--suite {url}: has to be an https address, as in {}", super::LOCAL))?;
     let named = ca.map(read).transpose()?;
-    let local = ca.is_none() && is_local(&parsed).await?;
+    let local = if ca.is_none() { loopback(&parsed).await? } else { None };
     let tls = ClientConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS)?;
     let pinned = Arc::new(Pinned::default());
-    let tls = if local {
+    let tls = if local.is_some() {
         tls.dangerous().with_custom_certificate_verifier(pinned.clone()).with_no_client_auth()
     } else {
         tls.with_root_certificates(roots(named.as_deref())?).with_no_client_auth()
     };
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience);
+    let mut builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience);
+    if let (Some(addresses), Some(host)) = (&local, parsed.host_str()) {
+        // Whoever has the name later is not asked again.
+        builder = builder.resolve_to_addrs(host, addresses);
+    }
     let http = builder.redirect(reqwest::redirect::Policy::none()).build()?;
-    if local {
+    if local.is_some() {
         // What it answers is looked at later; here it only has to show its certificate.
         drop(http.get(url).send().await);
     }
@@ -77,7 +82,8 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-async fn is_local(url: &Url) -> Result<bool, Fault> {
+/// The addresses of the suite, if all of them are this machine's own.
+async fn loopback(url: &Url) -> Result<Option<Vec<SocketAddr>>, Fault> {
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
     let found = lookup_host((host, port)).await.map_err(|error| {
         let hint = if url.as_str().starts_with(super::LOCAL) {
@@ -88,7 +94,8 @@ async fn is_local(url: &Url) -> Result<bool, Fault> {
         format!("the suite's host {host} is not known ({error}){hint}")
     })?;
     let addresses: Vec<_> = found.collect();
-    Ok(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()))
+    let local = !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback());
+    Ok(local.then_some(addresses))
 }
 
 fn read(path: &Path) -> Result<String, Fault> {
@@ -102,8 +109,15 @@ fn read(path: &Path) -> Result<String, Fault> {
 fn roots(named: Option<&str>) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     let Some(pem) = named else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        return if roots.is_empty() {
+            let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+            let why = why.join("; ");
+            Err(format!("this system trusts nobody ({why}); --suite-ca FILE says who vouches for the suite").into())
+        } else {
+            Ok(roots)
+        };
     };
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(certificate.map_err(|error| format!("--suite-ca: {error}"))?)?;

@@ -47,6 +47,7 @@ async fn an_exception_that_does_not_hold_fails_the_run_and_says_why() {
         (change("skipped", "failed"), "is for failed, and the module ended as skipped"),
         (change("-user-rejects-authentication", "-nonsense"), "the plan has no such module"),
         (exception(|it| format!("{it}condition = \"Another\"\n")), "is for Another, and FAPIEnsure"),
+        (change("reason", "condition = \"\"\nreason"), "is for , and FAPIEnsure"),
     ] {
         let ran = with(&exceptions).await;
         assert_eq!(ran.code, Some(1), "{exceptions}");
@@ -63,6 +64,29 @@ async fn an_exception_that_is_not_needed_fails_the_run() {
     assert!(ran.table.contains("the exception is not needed any more"), "{}", ran.table);
     let part = place.run(&fake, (&[POLL], &["--module", MODULES[0]])).await;
     assert_eq!(part.code, Some(0), "its module was not run: {}", part.table);
+}
+
+#[tokio::test]
+async fn a_condition_that_found_nothing_excuses_nothing() {
+    let (fake, place) = (Fake::with(&[(MODULES[2], How::Ends("SKIPPED"))]).await, Place::new(&[(POLL, None)]));
+    place.expect(POLL, &exception(|it| format!("{it}condition = \"{CONDITION}\"\n")));
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.table.contains(&format!("is for {CONDITION}, which found nothing")), "{}", ran.table);
+}
+
+#[tokio::test]
+async fn a_warning_and_a_review_want_an_exception_of_their_own_kind() {
+    for (result, word, row) in [("WARNING", "warning", [3, 1, 0, 0, 0]), ("REVIEW", "review", [3, 0, 1, 0, 0])] {
+        let (fake, place) = (Fake::with(&[(MODULES[2], How::Ends(result))]).await, Place::new(&[(POLL, None)]));
+        let ran = place.run(&fake, (&[POLL], &[])).await;
+        assert_eq!(ran.code, Some(1));
+        assert_eq!(ran.row(POLL), row);
+        place.expect(POLL, &exception(|it| it.replacen("skipped", word, 1)));
+        assert_eq!(place.run(&fake, (&[POLL], &[])).await.code, Some(0));
+        place.expect(POLL, &exception(str::to_owned));
+        assert_eq!(place.run(&fake, (&[POLL], &[])).await.code, Some(1), "it is for skipped");
+    }
 }
 
 #[tokio::test]
@@ -83,6 +107,14 @@ async fn exceptions_that_cannot_be_read_are_told() {
         assert!(ran.said.contains(says), "{}", ran.said);
     }
     std::fs::remove_file(place.path(&format!("expected/{POLL}.toml"))).expect("it was written");
+    place.expect("plain-pol-pkj-static", &exception(str::to_owned));
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert!(
+        ran.code == Some(1) && ran.said.contains("plain-pol-pkj-static.toml: there is no such plan"),
+        "{}",
+        ran.said
+    );
+    std::fs::remove_file(place.path("expected/plain-pol-pkj-static.toml")).expect("it was written");
     std::fs::remove_dir(place.path("expected")).expect("it is empty");
     let ran = place.run(&fake, (&[POLL], &[])).await;
     assert_eq!(ran.code, Some(1));

@@ -43,6 +43,10 @@ pub(crate) enum How {
     AliasTaken(usize),
     /// It fails, and its log has these lines.
     Says(Value),
+    /// It ends with this result.
+    Ends(&'static str),
+    /// It passes, and the suite has forgotten how it went (`info`), or what it logged (`log`).
+    Forgotten(&'static str),
 }
 
 /// What the whole suite does.
@@ -55,6 +59,10 @@ pub(crate) enum Mood {
     Garbles(&'static str),
     /// It wants a token.
     WantsToken,
+    /// Every plan that is made is this one, JSON.
+    Makes(&'static str),
+    /// It does not answer.
+    Silent,
 }
 
 /// A suite on a port of its own.
@@ -146,7 +154,11 @@ fn router(state: Arc<Suite>) -> Router {
 async fn mood(State(suite): State<Arc<Suite>>, request: Request, next: Next) -> Response {
     match suite.mood {
         Mood::Answers(name) if request.uri().path() == "/api/plan" && request.method() == "POST" => suite.say(name),
-        Mood::Well | Mood::Answers(_) => next.run(request).await,
+        Mood::Makes(plan) if request.uri().path() == "/api/plan" && request.method() == "POST" => {
+            (StatusCode::CREATED, plan).into_response()
+        }
+        Mood::Well | Mood::Answers(_) | Mood::Makes(_) => next.run(request).await,
+        Mood::Silent => std::future::pending().await,
         Mood::Garbles(text) => text.into_response(),
         Mood::WantsToken if request.headers().get("authorization").is_some_and(|it| it == "Bearer of tests") => {
             next.run(request).await
@@ -195,7 +207,7 @@ async fn wait(State(suite): State<Arc<Suite>>, Path(run): Path<String>) -> Respo
         How::Garbles => return "<html>".into_response(),
         How::Never => false,
         How::Together(wanted) => suite.seen().most >= wanted,
-        How::Passes | How::Skips | How::Fails | How::Interrupts | How::AliasTaken(_) | How::Says(_) => true,
+        _ => true,
     };
     if !ended {
         sleep(Duration::from_millis(50)).await;
@@ -215,12 +227,21 @@ async fn cancel(State(suite): State<Arc<Suite>>, Path(run): Path<String>) -> Res
 }
 
 async fn info(State(suite): State<Arc<Suite>>, Path(run): Path<String>) -> Response {
-    suite.say(&format!("info-{}", suite.word(&run)))
+    match suite.how(&suite.module(&run)) {
+        How::Forgotten("info") => suite.say("info-unknown"),
+        How::Ends(result) => {
+            let mut info = suite.recorded["info-passed"]["body"].clone();
+            info["result"] = result.into();
+            Json(info).into_response()
+        }
+        _ => suite.say(&format!("info-{}", suite.word(&run))),
+    }
 }
 
 async fn log(State(suite): State<Arc<Suite>>, Path(run): Path<String>) -> Response {
     match suite.how(&suite.module(&run)) {
         How::Says(lines) => Json(lines).into_response(),
+        How::Forgotten("log") => suite.say("info-unknown"),
         _ => suite.say(&format!("log-{}", suite.word(&run))),
     }
 }
@@ -241,7 +262,7 @@ impl Suite {
     /// What the recordings call it.
     fn word(&self, run: &str) -> &'static str {
         match self.how(&self.module(run)) {
-            How::Passes | How::Together(_) | How::AliasTaken(_) => "passed",
+            How::Passes | How::Together(_) | How::AliasTaken(_) | How::Ends(_) | How::Forgotten(_) => "passed",
             How::Skips => "skipped",
             How::Fails | How::Says(_) => "failed",
             How::Interrupts => "interrupted",

@@ -2,6 +2,7 @@
 
 mod exceptions;
 mod fake;
+mod own;
 mod ran;
 mod shown;
 mod trouble;
@@ -157,6 +158,7 @@ async fn told_to_stop_it_stops_what_runs_and_keeps_what_there_is() {
         ran.table
     );
     assert_eq!(fake.seen().cancelled, [MODULES[1]]);
+    assert!(!ran.said.contains("configurations and logs of the servers"), "it has no servers: {}", ran.said);
     let kept = place.kept();
     assert!(kept["ended"].is_null());
     assert_eq!(kept["plans"][0]["modules"][1]["outcome"], "not_run");

@@ -54,15 +54,25 @@ impl Place {
         Ran::of(self.begin(fake, (plans, more)).wait_with_output().await.expect("it ends"))
     }
 
+    /// Starts a run against servers of its own.
+    pub(crate) fn start_with_servers(&self, fake: &Fake, (plans, more): (&[&str], &[&str])) -> Child {
+        let mut command = self.command(fake, plans);
+        command.args(more).spawn().expect("it runs")
+    }
+
     fn begin(&self, fake: &Fake, (plans, more): (&[&str], &[&str])) -> Child {
+        let mut command = self.command(fake, plans);
+        command.arg("--configs").arg(self.path("configs")).args(more).spawn().expect("it runs")
+    }
+
+    fn command(&self, fake: &Fake, plans: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
-        command.args(["run", "--suite", &fake.url, "--configs"]).arg(self.path("configs"));
-        command.arg("--expected").arg(self.path("expected"));
+        command.args(["run", "--suite", &fake.url, "--expected"]).arg(self.path("expected"));
         for plan in plans {
             command.args(["--plan", plan]);
         }
-        command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command.spawn().expect("it runs")
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
     }
 
     /// Runs `plans`.

@@ -1,9 +1,10 @@
 //! A suite that is not there, not well, or does not want us: it is said plainly, with what to do, and nothing hangs.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::fake::{Fake, How, Mood};
-use crate::ran::Place;
+use crate::ran::{Place, Ran};
 use crate::{MODULES, POLL};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
@@ -100,6 +101,74 @@ async fn a_module_that_the_suite_loses_is_failed_and_the_rest_is_run() {
     assert_eq!(ran.code, Some(1));
     assert_eq!(ran.row(POLL), [3, 0, 0, 0, 1]);
     assert!(ran.table.contains("lost") && ran.table.contains("is not JSON"), "{}", ran.table);
+    assert_eq!(fake.seen().cancelled, [MODULES[0]], "it may run there still");
+}
+
+#[tokio::test]
+async fn a_module_of_which_the_suite_knows_no_result_or_no_log_is_not_passed() {
+    for what in ["info", "log"] {
+        let (fake, place) = (Fake::with(&[(MODULES[0], How::Forgotten(what))]).await, Place::new(&[(POLL, None)]));
+        let ran = place.run(&fake, (&[POLL], &[])).await;
+        assert_eq!(ran.code, Some(1), "{what}");
+        assert_eq!(ran.row(POLL), [3, 0, 0, 0, 1]);
+        let says = format!("the suite answers 404 Not Found to {what}/run-");
+        assert!(ran.table.contains("lost") && ran.table.contains(&says), "{}", ran.table);
+    }
+}
+
+#[tokio::test]
+async fn a_suite_that_goes_away_is_told_and_what_there_was_is_kept() {
+    let (fake, place) = (Fake::with(&[(MODULES[1], How::Never)]).await, Place::new(&[(POLL, None)]));
+    let child = place.start(&fake, (&[POLL], &["--parallel", "4"]));
+    let mut looks = 0;
+    while !place.path("report/run.json").exists() || place.kept().to_string().matches("\"passed\"").count() < 3 {
+        looks += 1;
+        assert!(looks < 600, "the others do not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(fake);
+    let ran = Ran::of(child.wait_with_output().await.expect("it ends"));
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert_eq!(ran.row(POLL), [3, 0, 0, 0, 1]);
+    assert!(ran.table.contains("lost") && ran.table.contains("cannot be reached"), "{}", ran.table);
+}
+
+#[tokio::test]
+async fn a_plan_of_nothing_is_not_a_plan_that_passed() {
+    let (fake, place) =
+        (Fake::of(Mood::Makes("{\"id\": \"p\", \"modules\": []}"), &[]).await, Place::new(&[(POLL, None)]));
+    let ran = place.run(&fake, (&[POLL], &[])).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains(&format!("the suite has no modules for {POLL}")), "{}", ran.said);
+    assert!(ran.table.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_or_gives_orders_to_a_terminal_is_refused() {
+    for made in [
+        "{\"id\": \"p\", \"modules\": [{\"testModule\": \"a\\u001b[2J\"}]}",
+        "{\"id\": \"p\", \"modules\": [{\"testModule\": \"a\\u202eb\"}]}",
+        "{\"id\": \"../p\", \"modules\": [{\"testModule\": \"a\"}]}",
+        "{\"id\": \"\", \"modules\": [{\"testModule\": \"a\"}]}",
+    ] {
+        let (fake, place) = (Fake::of(Mood::Makes(made), &[]).await, Place::new(&[(POLL, None)]));
+        let ran = place.run(&fake, (&[POLL], &[])).await;
+        assert_eq!(ran.code, Some(1), "{made}");
+        assert!(ran.said.contains("has more than letters, digits, - and _"), "{}", ran.said);
+        assert!(!ran.said.contains(['\u{1b}', '\u{202e}']), "{:?}", ran.said);
+    }
+}
+
+#[tokio::test]
+async fn told_to_stop_while_it_waits_for_the_suite_it_stops() {
+    let (fake, place) = (Fake::of(Mood::Silent, &[]).await, Place::new(&[(POLL, None)]));
+    let child = place.start(&fake, (&[POLL], &[]));
+    let id = child.id().expect("it runs").to_string();
+    // Until it listens to signals, one ends it just as well.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
+    let ran = Ran::of(child.wait_with_output().await.expect("it ends"));
+    assert!(ran.code == Some(1) && ran.said.contains("told to stop"), "{:?} {}", ran.code, ran.said);
 }
 
 #[tokio::test]
