@@ -18,10 +18,10 @@ use crate::suite;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The issuer of the server
-    #[arg(long, value_name = "URL", value_parser = address)]
+    #[arg(long, value_name = "URL", value_parser = issuer)]
     issuer: String,
     /// What approves or denies a request when it is called with POST: {auth_req_id} and {action} (allow or deny) are filled in. Without it, somebody has to approve each request by hand
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = approval)]
     approval_url: Option<String>,
     /// For plain plans: a protected resource for scope accounts
     #[arg(long, value_name = "URL", value_parser = address)]
@@ -30,10 +30,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "URL", value_parser = address)]
     open_banking_url: Option<String>,
     /// A user who may be asked, as a login_hint
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
     /// An acr that the server has among its acr_values_supported and that approvals report
-    #[arg(long, value_name = "ACR")]
+    #[arg(long, value_name = "ACR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     acr: String,
     /// Plans, as in plain-poll-pkj-static, or all
     #[arg(long, value_name = "PLAN", num_args = 1.., default_value = "all")]
@@ -60,6 +60,23 @@ fn address(text: &str) -> Result<String, String> {
     let plain = |url: &Url| url.scheme() == "https" && url.query().is_none() && url.fragment().is_none();
     let url = Url::parse(text).ok().filter(plain);
     url.map(|_| text.to_owned()).ok_or_else(|| "has to be an https address, without ? and #".to_owned())
+}
+
+/// An issuer: where its metadata is follows from it.
+fn issuer(text: &str) -> Result<String, String> {
+    if text.contains("/.well-known/") {
+        return Err("has to be the issuer itself, as its metadata has it, not where the metadata is".to_owned());
+    }
+    address(text)
+}
+
+/// An address that says which request, and what to do about it.
+fn approval(text: &str) -> Result<String, String> {
+    let is_address = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if is_address && text.contains("{auth_req_id}") && text.contains("{action}") {
+        return Ok(text.to_owned());
+    }
+    Err("has to be an address with {auth_req_id} and {action} in it".to_owned())
 }
 
 /// What the suite takes in an alias.
@@ -115,10 +132,12 @@ pub(crate) fn write(options: &Options) -> Result<(), Fault> {
         write_secret(&path, &format!("{:#}\n", configuration::of(*plan, &target, &clients)?))?;
         writeln!(io::stdout(), "{}", path.display())?;
     }
+    // A folder may have clients of other plans from before.
+    let known: Vec<Plan> = Plan::all().into_iter().filter(|plan| clients.contains_key(&plan.to_string())).collect();
     for ecosystem in [Ecosystem::Plain, Ecosystem::OpenBankingUk] {
-        let fixed: Vec<Plan> = fixed.iter().copied().filter(|plan| plan.ecosystem == ecosystem).collect();
-        if options.clients.is_none() && !fixed.is_empty() {
-            register(options, (ecosystem, &fixed), (&target, &clients))?;
+        let known: Vec<Plan> = known.iter().copied().filter(|plan| plan.ecosystem == ecosystem).collect();
+        if options.clients.is_none() && !known.is_empty() {
+            register(options, (ecosystem, &known), (&target, &clients))?;
         }
     }
     Ok(())

@@ -34,9 +34,16 @@ impl Place {
         &self.path
     }
 
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
     /// Has it stay in any case.
-    pub(crate) fn keep(self) -> PathBuf {
-        self.own.map_or(self.path, TempDir::keep)
+    pub(crate) fn keep(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.disable_cleanup(true);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Told`]: whether somebody has told the program to stop, by SIGINT or SIGTERM.
+//! [`Told`]: whether somebody has told the program to stop: by SIGINT or SIGTERM, or SIGHUP, when its terminal is closed.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -13,11 +13,13 @@ impl Told {
     /// The system does not pass signals on.
     pub(crate) fn listen() -> Result<Self, Fault> {
         let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let (tell, told) = watch::channel(false);
         tokio::spawn(async move {
             tokio::select! {
                 _ = term.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
             tell.send_replace(true);
         });
@@ -29,6 +31,11 @@ impl Told {
         // The sender is only gone when the program is.
         drop(self.0.clone().wait_for(|told| *told).await);
         "told to stop".into()
+    }
+
+    /// Whether it has been told.
+    pub(crate) fn already(&self) -> bool {
+        *self.0.borrow()
     }
 
     /// Does `work` to its end, unless it is told to stop before.

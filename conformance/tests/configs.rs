@@ -145,6 +145,9 @@ fn a_second_call_uses_the_clients_of_the_first() {
     let other = configs(folder.path(), &["--plan", "plain-poll-pkj-static", "plain-poll-mtls-static"]);
     assert_eq!(other.status.code(), Some(0), "{}", said(&other));
     assert_eq!((written(&folder, "plain-poll-pkj-static"), authority()), (first, before));
+    assert_eq!(configs(folder.path(), &["--plan", "plain-poll-mtls-static"]).status.code(), Some(0));
+    let entries = fs::read_to_string(folder.path().join("registration-plain.toml")).expect("written");
+    assert_eq!(entries.matches("[[clients]]").count(), 4, "those of before are there still: {entries}");
     fs::remove_file(folder.path().join("clients/client-authorities.key")).expect("it was made");
     let third = configs(folder.path(), &["--plan", "uk-poll-mtls-static"]);
     assert_eq!(third.status.code(), Some(1));
@@ -163,6 +166,10 @@ fn what_the_suite_or_the_server_would_not_take_is_refused_at_once() {
         ("--issuer", "http://ciba.bank.example", "https address"),
         ("--issuer", "https://ciba.bank.example/?a=b", "https address"),
         ("--suite", "https://suite.example/#a", "https address"),
+        ("--issuer", "https://ciba.bank.example/.well-known/openid-configuration", "the issuer itself"),
+        ("--approval-url", "https://x.example/approve", "{auth_req_id} and {action}"),
+        ("--approval-url", "https://x.example/{auth_req_id}?do={acton}", "{auth_req_id} and {action}"),
+        ("--approval-url", "nonsense {auth_req_id} {action}", "has to be an address"),
         ("--alias", "my bank", "letters, digits, - and _"),
         ("--alias", "", "letters, digits, - and _"),
     ] {

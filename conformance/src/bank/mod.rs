@@ -108,6 +108,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
     if !options.listen.ip().is_loopback() {
         return Err("the sandbox bank approves whatever it is told to: it listens on loopback alone".into());
     }
+    certificates(&options.certs, "ca")?;
     let tcp = TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     writeln!(io::stdout(), "the sandbox bank: https://localhost:{}", tcp.local_addr()?.port())?;
     let Options { issuer, decision, certs, acr, .. } = options;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_SECURITY_POLICY;
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,9 +29,9 @@ pub(super) struct Told {
     action: String,
 }
 
-/// `POST /approve?id={auth_req_id}&do={action}`: 204 when the server has taken the decision; 202, and nothing happens, for who never answers. 404: nobody is asked in such a request, or not any
+/// `POST /approve?id={auth_req_id}&do={action}`: 204 when the server has taken the decision, and a browser is sent back to the page; 202, and nothing happens, for who never answers. 404: nobody is asked in such a request, or not any
 /// more. 502: the server cannot be reached. What it answers otherwise is passed on.
-pub(super) async fn approve(State(bank): State<Arc<Bank>>, Query(told): Query<Told>) -> Response {
+pub(super) async fn approve(State(bank): State<Arc<Bank>>, Query(told): Query<Told>, headers: HeaderMap) -> Response {
     let decision = match told.action.as_str() {
         "allow" => Decision::Allow,
         "deny" => Decision::Deny,
@@ -43,7 +43,12 @@ pub(super) async fn approve(State(bank): State<Arc<Bank>>, Query(told): Query<To
     if prompt.user.temper == Temper::Ignores {
         return (StatusCode::ACCEPTED, "never-answers has heard, and does nothing\n").into_response();
     }
-    bank.decide(&told.id, (&prompt.user, decision)).await.into_response()
+    let decided = bank.decide(&told.id, (&prompt.user, decision)).await;
+    let accepts = headers.get(ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    if decided.0 == StatusCode::NO_CONTENT && accepts.contains("text/html") {
+        return Redirect::to("/").into_response();
+    }
+    decided.into_response()
 }
 
 impl Bank {

@@ -10,12 +10,13 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use countersign::cli::certs;
 use countersign::clock;
 use countersign::secret::{Secret, System};
 use futures_util::future::select_all;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
@@ -31,6 +32,9 @@ use crate::suite::trust::Vouched;
 
 /// What the bank reports, and what the second client of each plan asks for.
 const ACR: &str = "urn:bank:acr:app-pin";
+
+/// How long a Redis may take to let somebody in.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often ports are chosen.
 const TRIES: usize = 3;
@@ -128,6 +132,13 @@ impl Deployment {
         if wanted.nodes > 1 && matches!(wanted.store, Store::Memory) {
             let says = "several servers need a store that they share: --store redis://host:port";
             return Err(Unstarted::Fault(says.into()));
+        }
+        if let Store::Redis(address) = &wanted.store {
+            let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await;
+            let connected = connected.map_err(|_| "it does not answer".to_owned());
+            if let Err(why) = connected.and_then(|connected| connected.map_err(|error| error.to_string())) {
+                return Err(Unstarted::Fault(format!("--store redis://{address}: {why}").into()));
+            }
         }
         if let Some(Vouched::ByItself(pem)) = &wanted.vouched
             && wanted.plans.iter().any(|plan| plan.mode == Mode::Ping)

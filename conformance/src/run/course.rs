@@ -55,7 +55,7 @@ impl Course<'_> {
         let running = Running::default();
         let outcome = self.modules(&running, (saved, keep), stop).await;
         if outcome.is_err() {
-            self.cancel(&running).await;
+            self.cancel(&running, saved).await;
         }
         outcome
     }
@@ -130,15 +130,15 @@ impl Course<'_> {
     }
 
     /// Has the suite stop what runs there, as far as it can be told.
-    async fn cancel(&self, running: &Running) {
-        let runs: Vec<Name> =
-            running.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect();
-        let cancel = async |run: &Name| {
-            if let Err(fault) = self.suite.cancel(run).await {
-                eprintln!("conformance: {} may go on: {fault}", &**run);
-            }
-        };
-        join_all(runs.iter().map(cancel)).await;
+    async fn cancel(&self, running: &Running, saved: &mut Saved) {
+        let running = running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let runs = running.iter().filter_map(|(at, run)| Some((at, run.as_ref()?)));
+        let stopped =
+            runs.map(async |(at, run)| (at, run, stop(self.suite, run, "the run was broken off".to_owned()).await));
+        for ((plan, module), run, entries) in join_all(stopped).await {
+            let module = &mut saved.plans[*plan].modules[*module];
+            (module.outcome, module.entries, module.link) = (Outcome::Interrupted, entries, Some(self.suite.link(run)));
+        }
     }
 }
 

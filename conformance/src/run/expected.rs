@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -51,29 +50,29 @@ impl Expected {
                 format!("{}: there is no such folder; --expected says where the exceptions are", folder.display());
             return Err(says.into());
         }
+        let mut of = Vec::new();
         for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
             let path = entry?.path();
-            let plan = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-            if path.extension().is_some_and(|ending| ending == "toml") && plan.parse::<Plan>().is_err() {
-                return Err(format!("{}: there is no such plan", path.display()).into());
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            if name == "README.md" {
+                continue;
+            }
+            let plan = name.strip_suffix(".toml").and_then(|plan| plan.parse::<Plan>().ok());
+            let plan = plan.ok_or_else(|| {
+                format!("{}: it is named after no plan, as in plain-poll-pkj-static.toml", path.display())
+            })?;
+            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let read: Exceptions = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+            if plans.contains(&plan) {
+                of.push((plan, path, read));
             }
         }
-        let mut of = Vec::new();
-        for plan in plans {
-            let path = folder.join(format!("{plan}.toml"));
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(format!("{}: {error}", path.display()).into()),
-            };
-            let read = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-            of.push((*plan, path, read));
-        }
+        of.sort_by_key(|(plan, ..)| plan.to_string());
         Ok(Self { of })
     }
 
     /// Judges `saved` on the day of `now` (seconds since 1970): excuses what the exceptions explain, and notes what is wrong with them. Where `only` some modules
-    /// were to be run, the exceptions of others are left alone.
+    /// were to be run, the exceptions of others only have to make sense.
     ///
     /// # Errors
     /// There is no such day.
@@ -81,11 +80,15 @@ impl Expected {
         let today = OffsetDateTime::from_unix_timestamp(now)?.date();
         for (plan, path, exceptions) in &self.of {
             let Some(run) = saved.plans.iter_mut().find(|run| run.plan == plan.to_string()) else { continue };
-            for exception in &exceptions.exception {
-                if !only.is_empty() && !only.contains(&exception.module) {
-                    continue;
-                }
-                if let Err(fault) = exception.excuse(run, today) {
+            for (at, exception) in exceptions.exception.iter().enumerate() {
+                let twice = exceptions.exception[..at].iter().any(|other| other.module == exception.module);
+                let asked_for = only.is_empty() || only.contains(&exception.module);
+                let excused = match exception.is_sound(today) {
+                    Ok(()) if twice => Err("there is an exception for it already".to_owned()),
+                    Ok(()) if asked_for => exception.excuse(run),
+                    sound => sound,
+                };
+                if let Err(fault) = excused {
                     saved.faults.push(format!("{}: {}: {fault}", path.display(), exception.module));
                 }
             }
@@ -95,7 +98,8 @@ impl Expected {
 }
 
 impl Exception {
-    fn excuse(&self, plan: &mut PlanRun, today: Date) -> Result<(), String> {
+    /// Whether it explains anything, whatever was run.
+    fn is_sound(&self, today: Date) -> Result<(), String> {
         for (name, value) in [("reason", &self.reason), ("owner", &self.owner)] {
             if value.trim().is_empty() {
                 return Err(format!("the exception has no {name}"));
@@ -108,9 +112,17 @@ impl Exception {
                 self.owner, self.expires
             ));
         }
+        self.result().map(drop)
+    }
+
+    fn result(&self) -> Result<Outcome, String> {
         let excusable = [Outcome::Warning, Outcome::Review, Outcome::Skipped, Outcome::Failed];
         let result = excusable.into_iter().find(|outcome| outcome.word() == self.result);
-        let result = result.ok_or("result has to be warning, review, skipped or failed")?;
+        result.ok_or_else(|| "result has to be warning, review, skipped or failed".to_owned())
+    }
+
+    fn excuse(&self, plan: &mut PlanRun) -> Result<(), String> {
+        let result = self.result()?;
         let module = plan.modules.iter_mut().find(|module| module.module == self.module);
         let module = module.ok_or("the plan has no such module")?;
         let same = module.outcome == result || (result == Outcome::Failed && module.outcome == Outcome::Interrupted);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::run::saved::{ModuleRun, Outcome, Saved};
+use crate::suite::entry::Entry;
 
 /// The whole document.
 pub(super) fn of(saved: &Saved) -> String {
@@ -50,7 +51,10 @@ fn case(plan: &str, module: &ModuleRun) -> String {
     let mut says: Vec<String> = module
         .entries
         .iter()
-        .map(|entry| format!("{} [{}]: {}", entry.condition, entry.requirements.join(", "), entry.says))
+        .map(|Entry { condition, requirements, says, .. }| match &requirements[..] {
+            [] => format!("{condition}: {says}"),
+            some => format!("{condition} [{}]: {says}", some.join(", ")),
+        })
         .collect();
     says.extend(module.link.clone());
     let (says, word) = (escaped(&says.join("\n")), module.outcome.word());

@@ -80,23 +80,41 @@ struct Tested {
 /// It could not be run, or not to its end.
 pub(crate) async fn run(options: Options) -> Result<bool, Fault> {
     let told = Told::listen()?;
+    for (option, path, folder) in [
+        ("--report", &options.report, options.report.as_deref()),
+        ("--junit", &options.junit, options.junit.as_deref().and_then(Path::parent)),
+    ] {
+        if let (Some(path), Some(folder)) = (path, folder) {
+            fs::create_dir_all(folder).map_err(|error| format!("{option} {}: {error}", path.display()))?;
+        }
+    }
     let expected = Expected::read(&options.expected, &Plan::chosen(&options.plan))?;
     let suite = told.unless(Suite::reach(&options.access)).await?;
     eprintln!("the suite: {} at {}", suite.version, options.access.suite);
-    let place = Place::open(options.folder.as_deref())?;
-    let ran = against(&options, (&suite, &expected), (place.path(), &told)).await;
-    if !matches!(ran, Ok(true)) && options.configs.is_none() {
-        eprintln!("\nconfigurations and logs of the servers: {}", place.keep().display());
+    let mut place = Place::open(options.folder.as_deref())?;
+    let begun = told.unless(tested(&options, &suite, place.path())).await;
+    match begun {
+        Ok(tested) => against(&options, (&suite, &expected), (tested, &mut place, &told)).await,
+        Err(fault) => {
+            look_at(&mut place, &options, &told);
+            Err(fault)
+        }
     }
-    ran
+}
+
+/// Keeps what the servers were told and said, since something went wrong with it.
+fn look_at(place: &mut Place, options: &Options, told: &Told) {
+    if options.configs.is_none() && !told.already() && !place.is_empty() {
+        place.keep();
+        eprintln!("\nconfigurations and logs of the servers: {}", place.path().display());
+    }
 }
 
 async fn against(
     options: &Options,
     (suite, expected): (&Suite, &Expected),
-    (folder, told): (&Path, &Told),
+    (mut tested, place, told): (Tested, &mut Place, &Told),
 ) -> Result<bool, Fault> {
-    let mut tested = told.unless(tested(options, suite, folder)).await?;
     let planned = told.unless(planned(options, suite, &tested.configurations)).await?;
     let mut saved = begun(options, suite, (&planned, &tested.configurations));
     // What cannot be written is known before anything is run.
@@ -116,6 +134,9 @@ async fn against(
     }
     expected.judge(&mut saved, (System.now().seconds(), &options.module))?;
     tell(options, &saved)?;
+    if !saved.is_fine() {
+        look_at(place, options, told);
+    }
     broken_off.map_or(Ok(saved.is_fine()), Err)
 }
 
@@ -126,7 +147,9 @@ async fn tested(options: &Options, suite: &Suite, folder: &Path) -> Result<Teste
     if let Some(configs) = &options.configs {
         for plan in plans {
             let path = configs.join(format!("{plan}.json"));
-            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text = fs::read_to_string(&path).map_err(|error| {
+                format!("{}: {error}; `conformance configs` writes them, --plan says which are run", path.display())
+            })?;
             let read = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
             tested.configurations.push((plan, read));
         }
@@ -160,9 +183,10 @@ async fn tested(options: &Options, suite: &Suite, folder: &Path) -> Result<Teste
 
 /// All plans are made before any module runs, so that what the suite does not want is known at once.
 async fn planned(options: &Options, suite: &Suite, configurations: &[(Plan, Value)]) -> Result<Vec<Planned>, Fault> {
-    let mut planned = Vec::new();
+    let (mut planned, mut all) = (Vec::new(), Vec::new());
     for (plan, configuration) in configurations {
         let mut made = suite.make(*plan, configuration).await?;
+        all.extend(made.modules.iter().map(|module| module.name.clone()));
         let alias = configuration["alias"].is_string();
         made.modules
             .retain(|module| options.module.is_empty() || options.module.iter().any(|name| **name == *module.name));
@@ -171,7 +195,10 @@ async fn planned(options: &Options, suite: &Suite, configurations: &[(Plan, Valu
     let is_there =
         |name: &&String| planned.iter().any(|planned| planned.made.modules.iter().any(|it| *it.name == ***name));
     if let Some(stranger) = options.module.iter().find(|name| !is_there(name)) {
-        return Err(format!("--module {stranger}: none of these plans has it").into());
+        let mut names: Vec<&str> = all.iter().map(|name| &**name).collect();
+        names.sort_unstable();
+        names.dedup();
+        return Err(format!("--module {stranger}: none of these plans has it; they have\n{}", names.join("\n")).into());
     }
     Ok(planned)
 }
@@ -202,7 +229,7 @@ fn begun(options: &Options, suite: &Suite, (planned, configurations): (&[Planned
     }
 }
 
-/// Which server is tested: our own, by version and commit where this is a checkout; another, by where it is.
+/// Which server is tested: our own, by version and by what the checkout is at where this is one; another, by where it is.
 fn server(options: &Options, configurations: &[(Plan, Value)]) -> String {
     if options.configs.is_some() {
         let at = configurations.first().and_then(|(_, first)| first["server"]["discoveryUrl"].as_str());
@@ -221,7 +248,7 @@ fn server(options: &Options, configurations: &[(Plan, Value)]) -> String {
     format!(
         "countersign {} ({}), {store}",
         env!("CARGO_PKG_VERSION"),
-        commit.as_deref().map_or("no checkout", str::trim)
+        commit.map_or_else(|| "no checkout".to_owned(), |commit| format!("checkout at {}", commit.trim()))
     )
 }
 

@@ -47,7 +47,7 @@ fn page(saved: &Saved) -> String {
         "{HEAD}<h1>FAPI-CIBA conformance</h1>\n<p class=\"verdict {}\"><b>{passed}</b> of {all} modules passed: {}</p>\n",
         verdict.0, verdict.1
     );
-    let ended = saved.ended.map_or_else(|| "it was broken off".to_owned(), |ended| format!("to {}", date(ended)));
+    let ended = saved.ended.map_or_else(|| "until it was broken off".to_owned(), |ended| format!("to {}", date(ended)));
     add(
         &mut page,
         &format!(

@@ -104,8 +104,8 @@ impl Outcome {
     /// Whether it counts as failed.
     pub(crate) const fn is_failure(self) -> bool {
         match self {
-            Self::Passed | Self::Warning | Self::Review | Self::Skipped => false,
-            Self::Failed | Self::Interrupted | Self::TimedOut | Self::Lost | Self::NotRun => true,
+            Self::Passed | Self::Warning | Self::Review | Self::Skipped | Self::NotRun => false,
+            Self::Failed | Self::Interrupted | Self::TimedOut | Self::Lost => true,
         }
     }
 }
@@ -117,7 +117,8 @@ impl Saved {
     /// There is none, or it is not one.
     pub(crate) fn read(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join(FILE);
-        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}; `conformance run --report FOLDER` writes it", path.display()))?;
         serde_json::from_str(&text).map_err(|error| format!("{}: is no run: {error}", path.display()).into())
     }
 

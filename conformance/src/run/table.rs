@@ -17,7 +17,8 @@ pub(super) fn of(saved: &Saved) -> String {
     let all: usize = saved.plans.iter().map(|plan| plan.modules.len()).sum();
     let passed: usize = saved.plans.iter().map(|plan| plan.count(|outcome| outcome == Outcome::Passed)).sum();
     let whole = saved.ended.map(|ended| Duration::from_secs(u64::try_from(ended - saved.started).unwrap_or_default()));
-    let took = whole.map_or_else(|| "broken off".to_owned(), |whole| format!("in {}", clock(whole)));
+    let not_run: usize = saved.plans.iter().map(|plan| plan.count(|outcome| outcome == Outcome::NotRun)).sum();
+    let took = whole.map_or_else(|| format!("broken off, {not_run} not run"), |whole| format!("in {}", clock(whole)));
     add(
         &mut text,
         &format!(

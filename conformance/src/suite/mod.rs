@@ -300,6 +300,6 @@ fn read<T: for<'de> Deserialize<'de>>(json: Value, what: &str) -> Result<T, Faul
 }
 
 fn secret(path: &Path) -> Result<String, Fault> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = fs::read_to_string(path).map_err(|error| format!("--suite-token {}: {error}", path.display()))?;
     Ok(text.trim().to_owned())
 }

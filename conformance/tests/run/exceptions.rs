@@ -47,6 +47,7 @@ async fn an_exception_that_does_not_hold_fails_the_run_and_says_why() {
         (change("skipped", "failed"), "is for failed, and the module ended as skipped"),
         (change("-user-rejects-authentication", "-nonsense"), "the plan has no such module"),
         (exception(|it| format!("{it}condition = \"Another\"\n")), "is for Another, and FAPIEnsure"),
+        (exception(|it| format!("{it}\n{it}")), "there is an exception for it already"),
         (change("reason", "condition = \"\"\nreason"), "is for , and FAPIEnsure"),
     ] {
         let ran = with(&exceptions).await;
@@ -110,7 +111,7 @@ async fn exceptions_that_cannot_be_read_are_told() {
     place.expect("plain-pol-pkj-static", &exception(str::to_owned));
     let ran = place.run(&fake, (&[POLL], &[])).await;
     assert!(
-        ran.code == Some(1) && ran.said.contains("plain-pol-pkj-static.toml: there is no such plan"),
+        ran.code == Some(1) && ran.said.contains("plain-pol-pkj-static.toml: it is named after no plan"),
         "{}",
         ran.said
     );

@@ -134,6 +134,11 @@ async fn a_part_of_a_plan_can_be_run() {
     let ran = place.run(&fake, (&[POLL], &["--module", "fapi-ciba-id1-nonsense"])).await;
     assert_eq!(ran.code, Some(1));
     assert!(ran.said.contains("--module fapi-ciba-id1-nonsense: none of these plans has it"), "{}", ran.said);
+    assert!(MODULES.iter().all(|module| ran.said.contains(module)), "it says which there are: {}", ran.said);
+    place.expect(POLL, "[[exception]]\nmodule = \"other\"\nresult = \"skiped\"\nreason = \"r\"\nowner = \"o\"\nexpires = \"2999-12-31\"\n");
+    let ran = place.run(&fake, (&[POLL], &["--module", MODULES[1]])).await;
+    assert_eq!(ran.code, Some(1), "an exception has to make sense, whatever is run");
+    assert!(ran.table.contains("result has to be"), "{}", ran.table);
 }
 
 #[tokio::test]
@@ -153,7 +158,7 @@ async fn told_to_stop_it_stops_what_runs_and_keeps_what_there_is() {
     let ran = ran::Ran::of(child.wait_with_output().await.expect("it ends"));
     assert_eq!(ran.code, Some(1), "{}", ran.said);
     assert!(
-        ran.said.contains("told to stop") && ran.table.contains("3 of 4 modules passed, broken off"),
+        ran.said.contains("told to stop") && ran.table.contains("3 of 4 modules passed, broken off, 0 not run"),
         "{}",
         ran.table
     );
@@ -161,5 +166,7 @@ async fn told_to_stop_it_stops_what_runs_and_keeps_what_there_is() {
     assert!(!ran.said.contains("configurations and logs of the servers"), "it has no servers: {}", ran.said);
     let kept = place.kept();
     assert!(kept["ended"].is_null());
-    assert_eq!(kept["plans"][0]["modules"][1]["outcome"], "not_run");
+    let stopped = &kept["plans"][0]["modules"][1];
+    assert_eq!(stopped["outcome"], "interrupted");
+    assert!(stopped["link"].as_str().is_some_and(|link| link.contains("log-detail.html?log=run-")), "{stopped}");
 }

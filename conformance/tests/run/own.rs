@@ -17,7 +17,11 @@ async fn each_ecosystem_has_a_server_and_a_bank_of_its_own_and_they_are_gone_aft
     let ran = Ran::of(child.wait_with_output().await.expect("it ends"));
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.table, ran.said);
     assert_eq!((ran.row(POLL), ran.row("uk-poll-pkj-static")), (vec![4, 0, 0, 0, 0], vec![4, 0, 0, 0, 0]));
-    assert!(ran.table.contains("countersign 0.1.0 (") && ran.table.contains("1 node on memory"), "{}", ran.table);
+    assert!(
+        ran.table.contains("countersign 0.1.0 (checkout at ") && ran.table.contains("1 node on memory"),
+        "{}",
+        ran.table
+    );
     for (name, profile) in [("plain", "fapi-ciba-id1"), ("uk", "open-banking-uk")] {
         let log = fs::read_to_string(folder.join(name).join("server-1.log")).expect("it logs");
         assert!(log.contains("INFO ready ") && log.contains(profile), "{log}");
@@ -49,11 +53,25 @@ async fn a_server_that_dies_ends_the_run_which_says_what_it_said_and_keeps_its_f
     assert_eq!(ran.code, Some(1), "{}", ran.said);
     assert!(ran.said.contains("the server ended (signal: 9") && ran.said.contains("INFO ready "), "{}", ran.said);
     assert!(ran.table.contains("0 of 4 modules passed, broken off"), "{}", ran.table);
+    assert_eq!(ran.row(POLL), [0, 0, 0, 0, 4], "each was stopped");
     assert_eq!(fake.seen().cancelled.len(), 4);
     let (_, kept) = ran.said.split_once("configurations and logs of the servers: ").expect("it says where they are");
     let kept = kept.lines().next().expect("a path");
     assert!(fs::read_to_string(format!("{kept}/plain/server-1.log")).is_ok());
     fs::remove_dir_all(kept).expect("it is there");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_is_told_before_anything_is_run() {
+    let (fake, place) = (Fake::with(&[]).await, Place::new(&[]));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let store = format!("redis://127.0.0.1:{port}");
+    let ran = place.start_with_servers(&fake, (&[POLL], &["--store", &store]));
+    let ran = Ran::of(ran.wait_with_output().await.expect("it ends"));
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains(&format!("--store {store}: ")) && ran.table.is_empty(), "{}", ran.said);
+    assert_eq!(fake.seen().most, 0);
+    assert!(!ran.said.contains("configurations and logs"), "nothing was written: {}", ran.said);
 }
 
 #[tokio::test]

@@ -64,7 +64,9 @@ async fn the_page_shows_who_is_asked_and_what() {
     }
     let button = format!("action=\"/approve?id={auth_req_id}&amp;do=allow\"");
     assert!(shown.contains(&button), "{shown}");
-    assert_eq!(till.phone(&auth_req_id, "allow").await, 204);
+    let approve = format!("{}/approve?id={auth_req_id}&do=allow", served.says("bank"));
+    let pressed = till.http().post(approve).header("accept", "text/html,*/*").send().await.expect("an answer");
+    assert_eq!((pressed.status().as_u16(), pressed.url().path()), (200, "/"), "a browser is back on the page");
     assert!(!page().await.contains(&auth_req_id));
 }
 
