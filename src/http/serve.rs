@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::current::Current;
 use crate::http::extract::BodyDeadline;
-use crate::http::tls::Gaze;
+use crate::http::tls::{Gaze, Shown};
 
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
@@ -109,7 +109,7 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate is read once and travels with each request.
+/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate travels with each request.
 async fn connection(
     (acceptor, gaze): (TlsAcceptor, Gaze),
     stream: TcpStream,
@@ -123,10 +123,10 @@ async fn connection(
         Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
         Err(_) => return tracing::debug!("the TLS handshake took too long"),
     };
-    let peer = gaze.peer(stream.get_ref().1.peer_certificates());
+    let shown = Shown::of(gaze, stream.get_ref().1.peer_certificates());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        if let Some(peer) = &peer {
-            request.extensions_mut().insert(peer.clone());
+        if let Some(peer) = shown.peer() {
+            request.extensions_mut().insert(peer);
         }
         request.extensions_mut().insert(BodyDeadline(limits.body));
         router.clone().oneshot(request.map(Body::new))

@@ -1,6 +1,6 @@
 //! TLS: versions, suites, two server certificates, and a client certificate that is asked for and never judged here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::DistinguishedName;
@@ -125,17 +125,38 @@ pub struct Gaze {
     pub clock: Arc<dyn Clock>,
 }
 
+/// The certificates whose key a peer has proved, and what the application gets to see of them. Who vouches for them is asked once, and again when those who vouch, or what they have revoked, are replaced.
+pub(super) struct Shown {
+    gaze: Gaze,
+    chain: Vec<CertificateDer<'static>>,
+    judged: Mutex<(Arc<Option<Authorities>>, Option<PeerCertificate>)>,
+}
+
+impl Shown {
+    /// What `chain` is by `gaze`.
+    pub(super) fn of(gaze: Gaze, chain: Option<&[CertificateDer<'_>]>) -> Self {
+        let chain: Vec<_> = chain.unwrap_or_default().iter().map(|shown| shown.clone().into_owned()).collect();
+        let authorities = gaze.authorities.value();
+        let peer = gaze.judge(&chain, authorities.as_ref().as_ref());
+        Self { gaze, chain, judged: Mutex::new((authorities, peer)) }
+    }
+
+    /// What it is now. One that cannot be read counts as none.
+    pub(super) fn peer(&self) -> Option<PeerCertificate> {
+        let authorities = self.gaze.authorities.value();
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&judged.0, &authorities) {
+            *judged = (authorities.clone(), self.gaze.judge(&self.chain, authorities.as_ref().as_ref()));
+        }
+        judged.1.clone()
+    }
+}
+
 impl Gaze {
-    /// What the application gets to see of the certificate whose key the peer just proved. One that cannot be read counts as none.
-    pub(super) fn peer(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<PeerCertificate> {
-        let (leaf, intermediates) = chain?.split_first()?;
-        let trusted = self
-            .authorities
-            .value()
-            .as_ref()
-            .as_ref()
-            .is_some_and(|authorities| authorities.vouch_for(leaf, intermediates, self.clock.now()));
-        read(leaf, trusted)
+    fn judge(&self, chain: &[CertificateDer<'_>], authorities: Option<&Authorities>) -> Option<PeerCertificate> {
+        let (leaf, intermediates) = chain.split_first()?;
+        let vouched = |authorities: &Authorities| authorities.vouch_for(leaf, intermediates, self.clock.now());
+        read(leaf, authorities.is_some_and(vouched))
     }
 }
 
@@ -225,5 +246,45 @@ impl ClientCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+    use super::*;
+    use crate::clock::System;
+
+    #[test]
+    fn who_vouches_is_asked_again_on_a_connection_that_stands_when_those_who_vouch_are_replaced() {
+        let authority = || {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            let key = KeyPair::generate().expect("a key");
+            let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+            (Issuer::new(params, key), certificate)
+        };
+        let trusts = |certificate: &CertificateDer<'static>| {
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate.clone()).expect("an authority");
+            Current::new(Some(Authorities::new(roots, Vec::new()).expect("it can vouch")))
+        };
+        let ((issuer, ours), (_, other)) = (authority(), authority());
+        let mut params = CertificateParams::new(vec!["till.example".to_owned()]).expect("a name");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let leaf = params.signed_by(&KeyPair::generate().expect("a key"), &issuer).expect("a certificate");
+        let authorities = trusts(&ours);
+        let gaze = Gaze { authorities: authorities.clone(), clock: Arc::new(System) };
+        let shown = Shown::of(gaze, Some(&[leaf.der().clone()]));
+        let trusted = || shown.peer().expect("it can be read").trusted;
+        assert!(trusted());
+        authorities.follow(&trusts(&other));
+        assert!(!trusted());
+        authorities.follow(&trusts(&ours));
+        assert!(trusted());
+        authorities.follow(&Current::new(None));
+        assert!(!trusted());
     }
 }
