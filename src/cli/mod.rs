@@ -4,6 +4,7 @@ pub mod certs;
 pub mod check;
 mod keys;
 mod manual;
+mod operator;
 mod reload;
 pub mod serve;
 mod shown;

@@ -1,89 +1,91 @@
 //! What a running server notices by itself: that a file of its configuration has changed. It takes keys, certificates, authorities, CRLs and clients from it, all or nothing: what cannot be used leaves everything as it was, and says
 //! why.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::sleep;
 
 use crate::config::Config;
+use crate::config::look::Look;
 use crate::config::reader::Fault;
 use crate::endpoint::Server;
 
 /// How often to look.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// What a file looks like: when it was written, and how large it is.
-type Looks = (PathBuf, Option<SystemTime>, u64);
+/// What is taken without a restart, by where the configuration names it.
+const TAKEN: [&str; 6] = ["tls.", "keys.", "client_certificates.", "clients", "resource_servers", "server.profile"];
 
-/// Looks at the files of `running` every second, and at once on SIGHUP; when one has changed, `server` goes by the configuration at `path` as it is then.
-pub(super) async fn watch(path: PathBuf, running: Arc<Config>, server: Arc<Server>) {
-    let mut hangup = signal(SignalKind::hangup()).ok();
-    let mut seen = looks(&running.files);
+const STAYS: &str = "everything stays as it was";
+
+/// Looks at the files of `running` every second, and at once on SIGHUP; when one has changed since it was read, `server` goes by the configuration at `path` as it is then. What cannot be used is tried again until it can.
+pub(super) async fn watch(path: PathBuf, (running, server): (Arc<Config>, Arc<Server>), mut hangup: Signal) {
+    let mut seen = running.files.clone();
+    let mut failed: Option<String> = None;
     loop {
-        let told = async {
-            match &mut hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
+        let told = tokio::select! { told = hangup.recv() => told.is_some(), () = sleep(GLANCE) => false };
+        let (looks, path) = (seen.clone(), path.clone());
+        let anyway = told || failed.is_some();
+        // Reading files may take its time, which requests must not wait for.
+        let read = tokio::task::spawn_blocking(move || {
+            let changed = anyway || looks.iter().any(|look| look.again() != *look);
+            changed.then(|| Config::load(&path))
+        });
+        let outcome = match read.await {
+            Ok(None) => continue,
+            Ok(Some(Ok(fresh))) => apply(&fresh, (&running, &server)).map(|()| fresh.files),
+            Ok(Some(Err(faults))) => Err(unusable(&faults)),
+            Err(error) => Err(format!("the configuration could not be read: {error}; {STAYS}")),
         };
-        let told = tokio::select! { _ = told => true, () = sleep(GLANCE) => false };
-        let now = looks(&running.files);
-        if told || now != seen {
-            seen = now;
-            let path = path.clone();
-            // Reading files may take its time, which requests must not wait for.
-            let read = tokio::task::spawn_blocking(move || Config::load(&path)).await;
-            apply(read.unwrap_or_else(|_| Err(Vec::new())), (&running, &server));
+        match outcome {
+            Ok(files) => {
+                tell(&seen, &files);
+                (seen, failed) = (files, None);
+            }
+            Err(why) => {
+                if told || failed.as_ref() != Some(&why) {
+                    tracing::error!("{why}");
+                }
+                failed = Some(why);
+            }
         }
     }
 }
 
-fn apply(read: Result<Config, Vec<Fault>>, (running, server): (&Config, &Server)) {
-    let stays = "everything stays as it was";
-    let fresh = match read {
-        Ok(fresh) => fresh,
-        Err(faults) => {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            return tracing::error!(
-                faults = faults.join("; "),
-                "the configuration cannot be used as it is now; {stays}"
-            );
-        }
-    };
-    if fresh.profile != running.profile {
-        return tracing::error!(
-            "the rules, or what [server] and the sections beside it offer, have changed; that takes a restart, and {stays}"
+fn unusable(faults: &[Fault]) -> String {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    format!("the configuration cannot be used as it is now ({}); {STAYS}", faults.join("; "))
+}
+
+fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<(), String> {
+    let same_rules = fresh.profile == running.profile;
+    let clients = same_rules.then(|| fresh.clients.clone());
+    server
+        .follow(&fresh.trust.keyring, clients)
+        .map_err(|why| format!("the keys cannot be used as they are now: {why}; {STAYS}"))?;
+    running.tls.follow(&fresh.tls);
+    running.authorities.follow(&fresh.authorities);
+    if same_rules {
+        tracing::info!("keys, the server's certificates, authorities, CRLs and clients were read again");
+    } else {
+        tracing::error!(
+            "the rules, or what [server] and the sections beside it offer, have changed, which takes a restart: until then clients stay as they were; keys, the server's certificates, authorities and CRLs were read again"
         );
     }
-    match server.follow(&fresh.trust.keyring, fresh.clients) {
-        Ok(()) => {
-            running.tls.follow(&fresh.tls);
-            running.authorities.follow(&fresh.authorities);
-            tracing::info!(
-                "keys, certificates, authorities and clients were read again; the rest of the configuration is read at a start"
-            );
-        }
-        Err(why) => tracing::error!(%why, "the keys cannot be used as they are now; {stays}"),
-    }
+    Ok(())
 }
 
-/// How everything looks, folders by what is in them.
-fn looks(files: &[PathBuf]) -> Vec<Looks> {
-    let mut looks = Vec::new();
-    for path in files {
-        looks.push(look(path));
-        let inside = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-        looks.extend(inside.map(|entry| look(&entry.path())));
+/// Names what has changed and is read at a start alone.
+fn tell(before: &[Look], after: &[Look]) {
+    let other = |look: &&Look| !look.key.is_empty() && !TAKEN.iter().any(|taken| look.key.starts_with(taken));
+    let mut changed: Vec<&str> =
+        after.iter().filter(other).filter(|look| !before.contains(look)).map(|look| look.key.as_str()).collect();
+    changed.dedup();
+    if !changed.is_empty() {
+        let changed = changed.join(", ");
+        tracing::warn!(changed, "these files have changed, and are read at the next start");
     }
-    looks.sort();
-    looks
-}
-
-fn look(path: &Path) -> Looks {
-    let meta = fs::metadata(path).ok();
-    (path.to_owned(), meta.as_ref().and_then(|meta| meta.modified().ok()), meta.map_or(0, |meta| meta.len()))
 }

@@ -53,6 +53,7 @@ async fn listen(path: &Path, config: Config) -> io::Result<()> {
     let internal = bind("internal_listen", config.internal_listen).await?;
     let (stop, stopped) = watch::channel(false);
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
         tracing::info!("stopping: no new connections, finishing what was begun");
@@ -90,7 +91,7 @@ async fn listen(path: &Path, config: Config) -> io::Result<()> {
     audit.record(started, clock.now()).await.map_err(unwritable)?;
     let server = config.server_with(backend, audit, (clock, entropy));
     let config = Arc::new(config);
-    let watching = tokio::spawn(reload::watch(path.to_owned(), config.clone(), server.clone()));
+    let watching = tokio::spawn(reload::watch(path.to_owned(), (config.clone(), server.clone()), hangup));
     tracing::info!(
         issuer = config.profile.issuer().issuer,
         profile = config.profile.rules().name,

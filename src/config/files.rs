@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::clock::Timestamp;
+use crate::config::look::Look;
 use crate::config::reader::Section;
 use crate::http::tls::{Chain, ends};
 use crate::jose::jwk::KeySet;
@@ -22,7 +23,7 @@ const LARGEST: u64 = 1024 * 1024;
 pub(super) struct Files {
     folder: PathBuf,
     /// What was read, or would have been.
-    read: RefCell<Vec<PathBuf>>,
+    read: RefCell<Vec<Look>>,
     /// When the certificates end that were read.
     ends: RefCell<Vec<(String, Timestamp)>>,
 }
@@ -43,7 +44,7 @@ impl Files {
     }
 
     /// Everything that was read.
-    pub(super) fn read(&self) -> Vec<PathBuf> {
+    pub(super) fn read(&self) -> Vec<Look> {
         self.read.borrow().clone()
     }
 
@@ -181,9 +182,9 @@ impl Files {
     }
 
     /// A folder of keys that this server signs with.
-    pub(super) fn folder(&self, path: &str) -> Folder {
+    pub(super) fn folder(&self, section: &Section<'_>, key: &str, path: &str) -> Folder {
         let folder = self.folder.join(path);
-        self.read.borrow_mut().push(folder.clone());
+        self.read.borrow_mut().push(Look::at(section.name(key), &folder));
         Folder::at(&folder)
     }
 
@@ -198,7 +199,7 @@ impl Files {
     }
 
     fn whole(&self, section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
-        self.read.borrow_mut().push(path.to_owned());
+        self.read.borrow_mut().push(Look::at(section.name(key), path));
         let unreadable = |why: String| section.fault(key, &format!("{} cannot be read: {why}", path.display()));
         whole(path).map_err(unreadable).ok()
     }

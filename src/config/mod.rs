@@ -4,6 +4,7 @@
 mod clients;
 mod files;
 mod issuer;
+pub mod look;
 mod outward;
 pub mod reader;
 pub mod store;
@@ -20,6 +21,7 @@ use crate::audit::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::files::Files;
 use crate::config::issuer::Served;
+use crate::config::look::Look;
 use crate::config::reader::{Fault, Faults, Noted, Section};
 use crate::config::store::Storage;
 use crate::current::Current;
@@ -82,7 +84,7 @@ pub struct Config {
     /// The folder of the keys.
     pub keys: PathBuf,
     /// Every file and folder that was read for it, itself among them.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<Look>,
     /// Every certificate in them, by its path there, and when it ends.
     pub certificates: Vec<(String, Timestamp)>,
     /// Whether weak wiring is tolerated.
@@ -96,6 +98,7 @@ impl Config {
     /// Every [`Fault`] there is.
     pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
         let fault = |says: String| vec![Fault { key: path.display().to_string(), says }];
+        let own = Look::at(String::new(), path);
         let text = files::whole(path).map_err(|why| fault(format!("cannot be read: {why}")))?;
         let table: toml::Table =
             text.parse().map_err(|error: toml::de::Error| fault(format!("is not TOML: {error}")))?;
@@ -105,7 +108,7 @@ impl Config {
         let found = faults.found();
         match config {
             Some(config) if found.is_empty() => {
-                let read = std::iter::once(path.to_owned()).chain(files.read()).collect();
+                let read = std::iter::once(own).chain(files.read()).collect();
                 Ok(Self { files: read, certificates: files.ends(), ..config })
             }
             _ => Err(found),

@@ -188,7 +188,8 @@ impl<'a> Section<'a> {
         Self { at: self.name(key), table, faults: self.faults }
     }
 
-    fn name(&self, key: &str) -> String {
+    /// What `key` is called in the whole file.
+    pub(super) fn name(&self, key: &str) -> String {
         match (self.at.as_str(), key) {
             ("", key) => key.to_owned(),
             (at, "") => at.to_owned(),

@@ -15,16 +15,18 @@ use crate::wire::inbound::is_b64token;
 
 /// The keys in `folder`, and the public ones of those that were retired; and where the folder is.
 pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, PathBuf)> {
-    let folder = section.string("folder").map(|folder| files.folder(&folder));
+    let folder = section.string("folder").map(|folder| files.folder(&section, "folder", &folder));
     let contents = folder.as_ref().and_then(|folder| {
         let noted = |faults: Vec<String>| faults.iter().for_each(|says| section.fault("folder", says));
         folder.contents().map_err(noted).ok()
     });
     let retired = section.optional_string("retired").map(|path| files.key_set(&section, "retired", &path));
     let retired = retired.map_or(Some(None), |read| read.map(Some));
-    let ring = contents.zip(retired).and_then(|(Contents { keys, known }, retired)| {
+    let ring = contents.zip(retired).and_then(|(Contents { keys, known, revoked, kept }, retired)| {
+        let retired = retired.map(|retired| retired.without(&revoked));
         let known = known.map_or(retired.clone(), |known| Some(known.with(retired.clone())));
-        Ring::new(keys, known).map_err(|why| section.fault("folder", &why.to_string())).ok()
+        let ring = Ring::new(keys, known).map_err(|why| section.fault("folder", &why.to_string())).ok();
+        ring.map(|ring| if kept { ring.kept() } else { ring })
     });
     section.end();
     Some((Keyring::new(ring?), folder?.path().to_owned()))

@@ -77,9 +77,11 @@ impl Server {
     ///
     /// # Errors
     /// The keys do not serve an algorithm that is offered; everything stays as it was.
-    pub fn follow(&self, keys: &Keyring, clients: Vec<Client>) -> Result<(), Unusable> {
+    pub fn follow(&self, keys: &Keyring, clients: Option<Vec<Client>>) -> Result<(), Unusable> {
         self.keyring.follow(keys)?;
-        self.store.replace_clients(clients);
+        if let Some(clients) = clients {
+            self.store.replace_clients(clients);
+        }
         Ok(())
     }
 

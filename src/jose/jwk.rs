@@ -162,6 +162,13 @@ impl KeySet {
         self
     }
 
+    /// These keys but for those of the `kids`.
+    #[must_use]
+    pub fn without(mut self, kids: &[String]) -> Self {
+        self.keys.retain(|key| !key.kid.as_ref().is_some_and(|kid| kids.contains(kid)));
+        self
+    }
+
     /// Whether the certificate of that thumbprint heads an `x5c` of the set (RFC 8705 §2.2).
     pub fn has_certificate(&self, thumbprint: &Digest) -> bool {
         self.certificates.contains(thumbprint)

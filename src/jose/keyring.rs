@@ -146,6 +146,7 @@ impl JwsSigner for SigningKey {
 pub struct Ring {
     keys: Vec<(SigningKey, Life)>,
     own: Arc<KeySet>,
+    kept: bool,
 }
 
 impl Ring {
@@ -163,23 +164,30 @@ impl Ring {
         }
         let believed = keys.iter().filter(|(_, life)| life.revoked.is_none());
         let own = KeySet::of_ones_own(believed.map(|(key, _)| key.public()))?;
-        Ok(Self { keys, own: Arc::new(own.with(retired)) })
+        Ok(Self { keys, own: Arc::new(own.with(retired)), kept: false })
     }
 
-    /// The key for `alg` at `now`: of those that sign, the newest. By a clock that was put back nobody may sign yet; then it is the first that will.
+    /// The same, of which `keyring.json` has the times: it is never replaced by one that has none.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        Self { kept: true, ..self }
+    }
+
+    /// The key for `alg` at `now`: of those that sign, the newest. By a clock that was put back nobody may sign yet; then it is the first that will. Where nobody will, it is the one that signed last, for
+    /// as long as it is published: what cannot be verified is not signed.
     fn key(&self, alg: Alg, now: Timestamp) -> Option<&SigningKey> {
-        let usable = || self.keys.iter().filter(|(key, life)| key.alg == alg && life.revoked.is_none());
-        let active =
-            usable().filter(|(_, life)| life.state(now) == State::Active).max_by_key(|(_, life)| life.signs_from);
-        let first = || usable().filter(|(_, life)| life.signs_from.is_some()).min_by_key(|(_, life)| life.signs_from);
-        active.or_else(first).map(|(key, _)| key)
+        let at = |state: State| self.keys.iter().filter(move |(key, life)| key.alg == alg && life.state(now) == state);
+        let active = at(State::Active).max_by_key(|(_, life)| life.signs_from);
+        let first =
+            || at(State::Next).filter(|(_, life)| life.signs_from.is_some()).min_by_key(|(_, life)| life.signs_from);
+        let last = || at(State::Retiring).max_by_key(|(_, life)| life.signs_until);
+        active.or_else(first).or_else(last).map(|(key, _)| key)
     }
 
-    /// The algorithms there are keys for.
+    /// The algorithms for which some key signs, or will, for good.
     fn algs(&self) -> Vec<Alg> {
-        let signs = |alg: &Alg| {
-            self.keys.iter().any(|(key, life)| key.alg == *alg && life.revoked.is_none() && life.signs_from.is_some())
-        };
+        let for_good = |life: &Life| life.revoked.is_none() && life.signs_from.is_some() && life.signs_until.is_none();
+        let signs = |alg: &Alg| self.keys.iter().any(|(key, life)| key.alg == *alg && for_good(life));
         Alg::ALL.into_iter().filter(signs).collect()
     }
 }
@@ -197,8 +205,11 @@ impl Keyring {
     /// Has what is in force in `other` be in force here, from now on.
     ///
     /// # Errors
-    /// [`Unusable`]: it has no key for an algorithm that this server offers to its clients, and everything stays as it was.
+    /// [`Unusable`]: it has no key for an algorithm that this server offers to its clients, or has lost its times, and everything stays as it was.
     pub fn follow(&self, other: &Self) -> Result<(), Unusable> {
+        if self.0.value().kept && !other.0.value().kept {
+            return Err(Unusable("keyring.json is gone, and with it which key signs; put it back"));
+        }
         let offered = other.algs();
         if self.algs().iter().any(|alg| !offered.contains(alg)) {
             return Err(Unusable("there is no key any more for an algorithm that is offered; that takes a restart"));
@@ -217,7 +228,7 @@ impl Keyring {
         self.0.value().key(alg, now).cloned()
     }
 
-    /// The algorithms there are keys for.
+    /// The algorithms for which some key signs, or will, for good.
     pub fn algs(&self) -> Vec<Alg> {
         self.0.value().algs()
     }
@@ -297,6 +308,7 @@ mod tests {
             let keys = [es, other, third].into_iter().cloned().zip(lives).collect();
             Keyring::new(Ring::new(keys, None).expect("they go together"))
         };
+        let ends = |until| Life { verifies_until: at(1_500), ..life(at(600), at(until), None) };
         let own = ring([life(at(600), at(1_000), None), life(at(1_000), None, None), life(at(1), None, at(2))]);
         let signs = |seconds| own.key(Alg::Es256, Timestamp::from_seconds(seconds)).expect("one").kid().to_owned();
         assert_eq!((signs(999), signs(1_000)), (es.kid().to_owned(), other.kid().to_owned()));
@@ -309,6 +321,23 @@ mod tests {
         assert_eq!(both.key(Alg::Es256, NOW).expect("one").kid(), other.kid(), "the newest");
         let without = ring([life(None, None, None), life(None, None, None), life(at(1), None, at(2))]);
         assert!(own.follow(&without).is_err(), "nobody would sign");
+        let ending = ring([ends(900), ends(1_000), life(at(1), None, at(2))]);
+        assert!(ending.algs().is_empty() && own.follow(&ending).is_err(), "nobody will sign");
+        let last = |seconds| ending.key(Alg::Es256, Timestamp::from_seconds(seconds)).map(|key| key.kid().to_owned());
+        assert_eq!(last(1_499).as_deref(), Some(other.kid()), "it is published for as long");
+        assert_eq!(last(1_500), None, "nobody could verify it");
         assert_eq!(signs(1_000), other.kid());
+    }
+
+    #[test]
+    fn a_ring_that_has_lost_its_times_is_not_taken() {
+        let with_times = || {
+            let always = keys().into_iter().map(|key| (key, Life::ALWAYS)).collect();
+            Keyring::new(Ring::new(always, None).expect("one of each").kept())
+        };
+        let (kept, loose) = (with_times(), ring(keys()).expect("one of each"));
+        assert!(kept.follow(&loose).is_err_and(|why| why.to_string().contains("keyring.json is gone")));
+        kept.follow(&with_times()).expect("it has them");
+        loose.follow(&kept).expect("it has none to lose");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::jose::alg::Alg;
-use crate::jose::life::State;
+use crate::jose::life::{Life, State};
 use crate::keys::{Deed, Entry, Manifest};
 
 /// What the times of keys are reckoned by.
@@ -108,22 +108,46 @@ impl Manifest {
         life.verifies_until = Some(if state == State::Active { terms.now.plus(terms.lasts) } else { terms.now });
         life.signs_from = Some(life.signs_from.map_or(terms.now, |from| from.min(terms.now)));
         life.signs_until = Some(terms.now);
+        self.go_on(&alg, terms.now);
         Ok(())
     }
 
     /// Gives the key of that id up, at once: nothing that it signed is believed any more.
     ///
     /// # Errors
-    /// It was revoked before, or nobody would sign.
+    /// It was revoked before, or it signs and nobody else would.
     pub fn revoke(&mut self, kid: &str, terms: Terms) -> Result<(), String> {
         let entry = self.key(kid)?;
         if entry.life.revoked.is_some() {
             return Err(format!("{} is revoked already", entry.kid));
         }
-        let (kid, alg) = (entry.kid.clone(), entry.alg.clone());
+        let (kid, alg, state) = (entry.kid.clone(), entry.alg.clone(), entry.life.state(terms.now));
         self.entry(&kid)?.life.revoked = Some(terms.now);
+        self.go_on(&alg, terms.now);
         let signs = |entry: &Entry| entry.alg == alg && entry.life.state(terms.now) == State::Active;
-        if self.keys.iter().any(signs) { Ok(()) } else { Err(format!("no other key signs {alg}")) }
+        if state == State::Active && !self.keys.iter().any(signs) {
+            return Err(format!("no other key signs {alg}"));
+        }
+        Ok(())
+    }
+
+    /// A key that was to sign until another one took over signs on, where that other one will not.
+    fn go_on(&mut self, alg: &str, now: Timestamp) {
+        let signs_at = |entry: &Entry, at: Timestamp| {
+            let Life { signs_from, signs_until, revoked, .. } = entry.life;
+            revoked.is_none() && signs_from.is_some_and(|from| from <= at) && signs_until.is_none_or(|until| until > at)
+        };
+        let same = |entry: &&Entry| entry.alg == alg;
+        let stranded = |entry: &Entry| {
+            let until = entry.life.signs_until.filter(|until| *until > now && entry.life.revoked.is_none());
+            until.is_some_and(|until| !self.keys.iter().filter(same).any(|other| signs_at(other, until)))
+        };
+        let stranded: Vec<bool> = self.keys.iter().map(|entry| entry.alg == alg && stranded(entry)).collect();
+        for (entry, stranded) in self.keys.iter_mut().zip(stranded) {
+            if stranded {
+                (entry.life.signs_until, entry.life.verifies_until) = (None, None);
+            }
+        }
     }
 
     /// Notes what was done.
@@ -145,7 +169,6 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::jose::life::Life;
 
     const TERMS: Terms = Terms { now: at(10_000), lead: 360, lasts: 3_660 };
 
@@ -260,6 +283,37 @@ mod tests {
         assert!(manifest.clone().revoke("old", TERMS).is_err_and(|why| why.contains("no other key signs")));
         manifest.revoke("new", TERMS).expect("the other one signs");
         assert!(manifest.revoke("new", TERMS).is_err_and(|why| why.contains("revoked already")));
+    }
+
+    #[test]
+    fn when_a_rotation_is_called_off_the_key_before_signs_on() {
+        for retires in [true, false] {
+            let mut manifest = two();
+            let before = manifest.key("old").expect("there").life;
+            manifest.promote("new", Haste::InTime, TERMS).expect("it is next");
+            let called_off = if retires { manifest.retire("new", TERMS) } else { manifest.revoke("new", TERMS) };
+            called_off.expect("it may be");
+            assert_eq!(manifest.key("old").expect("there").life, before);
+            assert_eq!(states(&manifest, 1_000_000)[0], State::Active);
+        }
+    }
+
+    #[test]
+    fn of_three_in_a_row_the_one_before_the_one_that_is_given_up_signs_on() {
+        let mut manifest = two();
+        manifest.promote("new", Haste::AtOnce, TERMS).expect("it is next");
+        manifest.add(key("newer", Life::published(TERMS.now))).expect("it is new");
+        manifest.promote("newer", Haste::InTime, TERMS).expect("it is next");
+        manifest.revoke("newer", TERMS).expect("another one signs");
+        assert_eq!(states(&manifest, 20_000), [State::Retired, State::Active, State::Revoked]);
+        assert_eq!(manifest.key("new").expect("there").life.signs_until, None);
+    }
+
+    #[test]
+    fn a_key_that_does_not_sign_can_be_given_up_where_nobody_does() {
+        let mut manifest = Manifest::empty();
+        manifest.add(key("only", Life::published(TERMS.now))).expect("it is new");
+        manifest.revoke("only", TERMS).expect("it signs nothing");
     }
 
     #[test]

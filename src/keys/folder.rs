@@ -13,7 +13,7 @@ use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
 use crate::jose::life::Life;
 use crate::keys::{Entry, Manifest, VERSION};
-use crate::secret::Secret;
+use crate::secret::{Digest, Secret};
 
 /// What says which key is what.
 const MANIFEST: &str = "keyring.json";
@@ -26,10 +26,21 @@ pub struct Contents {
     pub keys: Vec<(SigningKey, Life)>,
     /// The public parts of all that it stands by, and may have no private part of any more.
     pub known: Option<KeySet>,
+    /// The kids of those that were revoked.
+    pub revoked: Vec<String>,
+    /// Whether `keyring.json` says so.
+    pub kept: bool,
 }
 
 /// A keys folder.
 pub struct Folder(PathBuf);
+
+/// What is to be in force.
+pub struct Draft {
+    /// Without the private keys that nobody needs any more.
+    manifest: Manifest,
+    useless: Vec<String>,
+}
 
 /// The right to change the folder, until it is dropped.
 pub struct Locked<'a> {
@@ -38,9 +49,17 @@ pub struct Locked<'a> {
 }
 
 impl Folder {
-    /// The one at `path`.
+    /// The one at `path`, wherever that leads by and by.
     pub fn at(path: &Path) -> Self {
         Self(path.to_owned())
+    }
+
+    /// The same where it is now: nothing that is changed in it ends up in another one that is put in its place.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn where_it_is(&self) -> Result<Self, String> {
+        self.0.canonicalize().map(Self).map_err(|error| format!("{}: {error}", self.0.display()))
     }
 
     /// Where it is.
@@ -55,12 +74,15 @@ impl Folder {
     pub fn contents(&self) -> Result<Contents, Vec<String>> {
         let Some(manifest) = self.manifest().map_err(|why| vec![why])? else {
             let keys = self.loose()?.into_iter().map(|(_, key)| (key, Life::ALWAYS)).collect();
-            return Ok(Contents { keys, known: None });
+            return Ok(Contents { keys, known: None, revoked: Vec::new(), kept: false });
         };
         let (mut keys, mut known, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        let mut revoked = Vec::new();
         for entry in &manifest.keys {
             if entry.life.revoked.is_none() {
                 known.push(&entry.public);
+            } else {
+                revoked.push(entry.kid.clone());
             }
             match self.private(entry) {
                 Ok(key) => keys.extend(key.map(|key| (key, entry.life))),
@@ -69,7 +91,7 @@ impl Folder {
         }
         let known = if known.is_empty() { Ok(None) } else { KeySet::of_ones_own(known).map(Some) };
         match known {
-            Ok(known) if faults.is_empty() => Ok(Contents { keys, known }),
+            Ok(known) if faults.is_empty() => Ok(Contents { keys, known, revoked, kept: true }),
             Ok(_) => Err(faults),
             Err(why) => Err(vec![format!("{}: a public key in it: {why}", self.0.join(MANIFEST).display())]),
         }
@@ -172,6 +194,14 @@ impl Folder {
 }
 
 impl Locked<'_> {
+    /// Has `keyring.json` say what goes without saying, where there is none.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begin(&self, manifest: &Manifest) -> Result<(), String> {
+        if self.folder.manifest()?.is_some() { Ok(()) } else { self.write(MANIFEST, &text(manifest)?) }
+    }
+
     /// Puts a private key beside the others, PEM.
     ///
     /// # Errors
@@ -180,20 +210,13 @@ impl Locked<'_> {
         self.write(&file(kid), pem.reveal())
     }
 
-    /// Has `manifest` in force, and then destroys the private keys that it has no use for at `now`.
+    /// Has `draft` in force, and then destroys the private keys that it has no use for.
     ///
     /// # Errors
     /// It cannot be written; what was there before is in force.
-    pub fn put(&self, mut manifest: Manifest, now: Timestamp) -> Result<(), String> {
-        let mut useless = Vec::new();
-        for entry in &mut manifest.keys {
-            if !entry.life.state(now).is_published() {
-                useless.extend(entry.file.take());
-            }
-        }
-        let text = serde_json::to_string_pretty(&manifest).map_err(|error| error.to_string())?;
-        self.write(MANIFEST, &format!("{text}\n"))?;
-        for name in useless {
+    pub fn put(&self, draft: Draft) -> Result<(), String> {
+        self.write(MANIFEST, &text(&draft.manifest)?)?;
+        for name in draft.useless {
             let path = self.folder.0.join(name);
             fs::remove_file(&path).map_err(|error| format!("{} has to be removed by hand: {error}", path.display()))?;
         }
@@ -204,7 +227,11 @@ impl Locked<'_> {
     fn write(&self, name: &str, content: &str) -> Result<(), String> {
         let (path, beside) = (self.folder.0.join(name), self.folder.0.join(format!("{name}.new")));
         let written = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            // What a power cut left there is not written into: it may be open to others, or lead elsewhere.
+            if fs::symlink_metadata(&beside).is_ok() {
+                fs::remove_file(&beside)?;
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
             file.write_all(content.as_bytes())?;
             file.sync_all()?;
             fs::rename(&beside, &path)?;
@@ -214,12 +241,53 @@ impl Locked<'_> {
     }
 }
 
+impl Draft {
+    /// Of `manifest` at `now`.
+    pub fn of(mut manifest: Manifest, now: Timestamp) -> Self {
+        let mut useless = Vec::new();
+        for entry in &mut manifest.keys {
+            if !entry.life.state(now).is_published() {
+                useless.extend(entry.file.take());
+            }
+        }
+        Self { manifest, useless }
+    }
+
+    /// SHA-256 of what `keyring.json` will be.
+    pub fn digest(&self) -> Digest {
+        digest(&self.manifest)
+    }
+}
+
+/// SHA-256 of `keyring.json` as this program writes it.
+pub fn digest(manifest: &Manifest) -> Digest {
+    Digest::of(text(manifest).unwrap_or_default().as_bytes())
+}
+
+fn text(manifest: &Manifest) -> Result<String, String> {
+    serde_json::to_string_pretty(manifest).map(|text| format!("{text}\n")).map_err(|error| error.to_string())
+}
+
+/// The text of a private key that nobody but its owner may read, in a file of somebody's own.
+///
+/// # Errors
+/// Others can read it, or it cannot be read.
+pub fn private(path: &Path) -> Result<Secret, String> {
+    let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+    if open_to_others {
+        return Err(format!("{} can be read by others; run: chmod 600 {0}", path.display()));
+    }
+    let text = fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Ok(Secret::new(text))
+}
+
 /// The entry of a private key that is published from `now` on, PEM.
 ///
 /// # Errors
-/// It is no key that signs here.
+/// It is no key that signs here, or none that anybody could verify.
 pub fn entry(pem: &str, now: Timestamp) -> Result<Entry, String> {
     let key = parse(pem)?;
+    KeySet::of_ones_own([key.public()]).map_err(|why| why.to_string())?;
     let name = file(key.kid());
     Ok(of(&key, (name, Life::published(now))))
 }
@@ -235,12 +303,7 @@ fn file(kid: &str) -> String {
 }
 
 fn read(path: &Path) -> Result<SigningKey, String> {
-    let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-    if open_to_others {
-        return Err(format!("{} can be read by others; run: chmod 600 {0}", path.display()));
-    }
-    let text = fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    parse(&text).map_err(|why| format!("{}: {why}", path.display()))
+    parse(private(path)?.reveal()).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 fn parse(pem: &str) -> Result<SigningKey, String> {
@@ -293,8 +356,9 @@ mod tests {
             locked.keep(&made.kid, &pem).expect("written");
             manifest.add(Entry { life, ..made }).expect("it is new");
         }
-        locked.put(manifest, NOW).expect("written");
-        let Contents { keys, known } = folder.contents().unwrap_or_else(|faults| panic!("{faults:?}"));
+        locked.put(Draft::of(manifest, NOW)).expect("written");
+        let Contents { keys, known, revoked, kept } = folder.contents().unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert!(kept && revoked.len() == 1);
         assert_eq!(keys.len(), 2, "the one that signs, and the one that is published for what it signed");
         assert_eq!(pem_files(folder.path()).expect("readable").len(), 2, "the others are destroyed");
         let known = known.expect("there are some");

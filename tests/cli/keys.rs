@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
+use countersign::secret::Digest;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, countersign, err, files, out};
@@ -128,7 +129,11 @@ fn a_rotation_says_its_schedule_publishes_at_once_and_signs_later() {
     let time = |key: &Value, member: &str| key[member].as_i64().expect("a time");
     assert_eq!(time(&new, "signs_from") - time(&new, "published"), 360, "the keys may be known by heart for 300 s");
     assert_eq!(old["signs_until"], new["signs_from"]);
-    assert_eq!(time(&old, "verifies_until") - time(&old, "signs_until"), 360, "an ID token lives for 300 s");
+    assert_eq!(
+        time(&old, "verifies_until") - time(&old, "signs_until"),
+        3_660,
+        "an ID token lives for an hour at most"
+    );
 }
 
 #[test]
@@ -150,7 +155,7 @@ fn a_rotation_that_is_under_way_is_not_begun_again_and_can_be_brought_forward() 
     let (next, old) = (keys.one("PS256", "next"), keys.one("PS256", "active"));
     assert_eq!(keys.done(&["rotate"]), "nothing to do: it is under way\n");
     assert_eq!(keys.one("PS256", "next"), next);
-    keys.done(&["rotate", "--now", "--alg", "PS256"]);
+    keys.done(&["rotate", "--now", "--alg", "PS256", "--yes"]);
     assert_eq!(keys.one("PS256", "active"), next);
     assert_eq!(keys.one("PS256", "retiring"), old);
 }
@@ -161,7 +166,7 @@ fn a_key_that_was_made_before_is_what_the_next_rotation_takes() {
     let said = keys.done(&["generate", "--alg", "es256"]);
     assert!(said.contains("published now; signs when it is promoted, or at the next rotation"), "{said}");
     let made = keys.one("ES256", "next");
-    keys.done(&["rotate", "--alg", "ES256", "--now"]);
+    keys.done(&["rotate", "--alg", "ES256", "--now", "--yes"]);
     assert_eq!(keys.one("ES256", "active"), made);
 }
 
@@ -173,12 +178,21 @@ fn a_key_of_ones_own_is_published_and_signs_when_it_is_promoted() {
     keys.done(&["import", own]);
     let kid = keys.one("ES256", "next");
     assert!(keys.refused(2, &["import", own]).contains("is there already"));
-    keys.done(&["promote", &kid[..8], "--now"]);
+    keys.done(&["promote", &kid[..8], "--now", "--yes"]);
     assert_eq!(keys.one("ES256", "active"), kid);
-    let config = keys.0.config();
-    let said = keys.refused(2, &["import", config.to_str().expect("UTF-8")]);
+    keys.0.write("no.key", "nothing");
+    keys.0.expose("no.key", 0o600);
+    let none = keys.0.certs().join("no.key");
+    let said = keys.refused(2, &["import", none.to_str().expect("UTF-8")]);
     assert!(said.contains("no PKCS#8 key in PEM"), "{said}");
     assert!(keys.refused(2, &["import", "/nowhere/key.pem"]).contains("/nowhere/key.pem"));
+    keys.0.expose("till-ps256.key", 0o640);
+    let open = keys.0.certs().join("till-ps256.key");
+    assert!(keys.refused(2, &["import", open.to_str().expect("UTF-8")]).contains("chmod 600"));
+    keys.0.write("odd.key", EXPONENT_3);
+    keys.0.expose("odd.key", 0o600);
+    let odd = keys.0.certs().join("odd.key");
+    assert!(keys.refused(2, &["import", odd.to_str().expect("UTF-8")]).contains("an RSA exponent is not 65537"));
 }
 
 #[test]
@@ -216,7 +230,7 @@ fn a_key_can_be_retired_once_another_one_signs() {
     assert!(keys.refused(2, &["retire", &next]).contains("--yes"));
     keys.done(&["retire", &next, "--yes"]);
     assert_eq!(keys.one("ES256", "retired"), next, "it never signed");
-    keys.done(&["rotate", "--now", "--alg", "ES256"]);
+    keys.done(&["rotate", "--now", "--alg", "ES256", "--yes"]);
     assert!(keys.refused(2, &["retire", &old, "--yes"]).contains("is retiring already"));
 }
 
@@ -247,6 +261,7 @@ fn what_was_done_and_by_whom_can_be_read() {
     let shown: Value = serde_json::from_str(&keys.done(&["show", &kid, "--json"])).expect("JSON");
     let [deed] = &shown["history"].as_array().expect("a list")[..] else { panic!("{shown}") };
     assert_eq!((&deed["did"], &deed["kid"]), (&json!("revoke"), &json!(kid)));
+    let ring = fs::read(keys.0.certs().join("keys/keyring.json")).expect("there");
     let by = Command::new("id").arg("-un").output().expect("id is there");
     assert_eq!(deed["by"], String::from_utf8(by.stdout).expect("UTF-8").trim());
     assert!(shown["public"]["x"].is_string() && shown["public"].get("d").is_none());
@@ -260,23 +275,66 @@ fn what_was_done_and_by_whom_can_be_read() {
             (&json!("keys_changed"), &json!("revoke"), &deed["by"])
         );
         assert_ne!(line["before"], line["after"]);
+        assert_eq!(line["after"], json!(Digest::of(&ring)), "it is the file that lies there");
     }
     let about: Vec<&str> = lines.iter().filter_map(|line| line["kid"].as_str()).collect();
+    assert_eq!(about.len(), 2, "{audit}");
     assert!(about.contains(&kid.as_str()) && about.contains(&new.as_str()), "{audit}");
 }
 
 #[test]
 fn what_cannot_be_recorded_is_not_done() {
     let keys = Keys::new();
-    keys.done(&["list"]);
-    fs::create_dir(keys.0.config().with_file_name("audit.jsonl")).expect("a folder");
-    keys.0.append("[audit]\nfile = \"audit.jsonl\"\n");
-    let before = keys.0.check();
-    if before.status.code() == Some(0) {
-        assert!(keys.refused(1, &["generate", "--alg", "ES256"]).contains("nothing was done"));
-    } else {
-        assert!(keys.refused(2, &["generate", "--alg", "ES256"]).contains("audit.file"));
+    keys.0.append("[audit]\nfile = \"/dev/full\"\n");
+    assert_eq!(keys.0.check().status.code(), Some(0));
+    let kid = keys.one("ES256", "active");
+    for change in [&["generate", "--alg", "ES256"][..], &["rotate"], &["revoke", &kid, "--yes"]] {
+        assert!(keys.refused(1, change).contains("nothing was done"), "{change:?}");
     }
+}
+
+#[test]
+fn a_rotation_that_is_called_off_leaves_the_key_before_as_it_was() {
+    let keys = Keys::new();
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let listed = || keys.done(&["list"]).lines().find(|line| line.contains("active")).map(cells);
+    let before = listed();
+    for call_off in ["retire", "revoke"] {
+        keys.done(&["rotate"]);
+        for alg in ["ES256", "PS256"] {
+            let next = keys.one(alg, "next");
+            let said = keys.done(&[call_off, &next, "--yes"]);
+            let old = keys.one(alg, "active");
+            assert!(said.contains(&format!("{alg} {old}: signs on")), "{said}");
+        }
+        assert_eq!(listed(), before);
+    }
+}
+
+#[test]
+fn what_breaks_verifiers_for_a_while_is_asked_about() {
+    let keys = Keys::new();
+    keys.done(&["generate", "--alg", "ES256"]);
+    let next = keys.one("ES256", "next");
+    for change in [&["rotate", "--now"][..], &["promote", &next, "--now"]] {
+        assert!(keys.refused(2, change).contains("--yes"), "{change:?}");
+    }
+}
+
+#[test]
+fn a_change_can_be_read_by_a_script() {
+    let keys = Keys::new();
+    let said = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&keys.done(&[arguments, &["--json"]].concat())).expect("JSON")
+    };
+    let would = said(&["rotate", "--dry-run"]);
+    assert_eq!((&would["dry_run"], would["changed"].as_array().expect("a list").len()), (&json!(true), 4));
+    let did = said(&["rotate", "--alg", "ES256"]);
+    assert_eq!(did["dry_run"], false);
+    let states: Vec<&str> =
+        did["changed"].as_array().expect("a list").iter().filter_map(|key| key["state"].as_str()).collect();
+    assert_eq!(states, ["active", "next"]);
+    assert_eq!(said(&["rotate", "--alg", "ES256"])["changed"], json!([]), "it is under way");
 }
 
 #[test]
@@ -310,3 +368,33 @@ fn of_several_operators_at_once_each_has_the_folder_to_themselves() {
     );
     assert_eq!(keys.0.check().status.code(), Some(0));
 }
+
+/// An RSA key that signs, and whose signatures nobody here would verify.
+const EXPONENT_3: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQDqILV/oSssDrlL\n\
+    ZbCrM1VTsRhrQWUkvShlkiKgttN6c+arWk+j5tua07hqnLqiHNX/giy8+ibQYHhs\n\
+    fyC6O31tgK0Y+p60j/h/b3XiXuC0Vf0fAMTsQfDjKwdn+e1zbQdNkHeW2XFDbIGh\n\
+    +NCBK7S5jtT1W/WV4IqnUx8VqXqTvcHg1J+XCap3gQaSmRN4y8x3eitQUzOJOdgY\n\
+    iODj0CgwlLdamtuCLH+2cL0OQgnygdIZNY1Ue7fpXNOL5baZgLtN3bxf1Ty50MBG\n\
+    n4+lnilOtYushEoQr7OG2urL2vRQcsCD+ubO+Db373YxaHnZviefz4jw4RM8s5qO\n\
+    PyjkLeIBAgEDAoIBAQCcFc5VFhzICdDc7nXHd443y2Wc1kNt03BDtsHAeeJRopnH\n\
+    kYptRJJnN9BHEycWveP/rB3TUW81laWdqhXRfP5JAHNl/GnNtVBU9PlBlJXNjqi/\n\
+    VdidgUtCHK+app5M81oztaUPO6DXnavBUIsAx83RCeNOPU5j6wcaN2oOcPxifTrM\n\
+    rtWKf6Sqlmof74M4vafOGTyhfNckYP/mhVjZt0oks2H0/RveR8rwLkrrL8OEqjir\n\
+    f+niMbt32uT96TqcNeKzbwLhcYXGhVeH0+noyIoBKSE8O+Xyq3KsImIF60beW+G2\n\
+    AlIzAeUH/TldnyL403Uny4quucabLnAgLrhHGq4DAoGBAPfyWL8RfIJXDMlLFK0o\n\
+    KgXGIYNQ8wbVAa40CMPoJzGdcEAkKmyPf6GI7Tww+xpAcHdlS25DOvVo+mnqCKuH\n\
+    H1HX3TBPfCY7sB6Nq9el/qTxKK8JIKNh5dbtDICIWMlTbS93/u8oQTvcBMpPTzWy\n\
+    /DzeJbSz487ACL4R73vDU3pvAoGBAPG7daA1zbEgkp4XnSF7hUr8Ms0NJOn9pqoK\n\
+    uBe1FgdcF2RG9MUlQS3FPhB8f0prEgWyqkA99ilMmhIk/zMoEJVo2ge+Ls3UWJ5t\n\
+    NdkicrVbzyrJCc3CyLCXmtc6oUCve756+HxaNCOP7tXVqo+xhLsF+IQ25pqT5TRM\n\
+    CZi2MmKPAoGBAKVMOyoLqFbkszDcuHNwHAPZa6zgogSOAR7NWy1Fb3Zo9YAYHEhf\n\
+    qmuwniggp2bVoE+Y3PQs0fjwpvFGsHJaFOE6k3WKUsQnyr8JHTpuqcNLcHSwwGzr\n\
+    7o9IswBa5duM83T6qfTFgNKSrdw033kh/X3pbnh37TSABdQL9P0s4lGfAoGBAKEn\n\
+    o8Aj3nYVtxQPvhZSWNyoId4Iw0apGcax0A/ODq+SukLZ+INuK3PY1Ar9qjGctq53\n\
+    HCrT+XDdvAwYqiIatbjwkVp+yd6NkGmeI+YW9yOSihyGBokshcsPvI98a4B0/Smn\n\
+    UFLmzW0Knzk5HF/LrdID+wLPRGcNQ3gysRB5duxfAoGBAMZOQ9Rc+QDBqtT/W8ZR\n\
+    KXUmCnR3UIMvmhOZmLev7bu4n5AmsiyScrOHPMcfeRPIvGc3P9ERKxr9KJRSUDz7\n\
+    tDgjYeTibfYbAGPCcvX7OEBoz0GqeR0UnaGekCNhoNx+mZU8oBstwD7i4OWqknH3\n\
+    4wfDDAnC21sipEK71iG3IbYV\n\
+    -----END PRIVATE KEY-----\n";

@@ -1,6 +1,7 @@
 //! A keys folder that is not as it should be: an operator is told, and a server that runs goes on with the keys it has.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -104,6 +105,42 @@ fn keys_that_lose_an_algorithm_that_is_offered_are_not_taken() {
 }
 
 #[test]
+fn a_right_that_was_missing_is_noticed_when_it_is_given() {
+    let keys = Keys::new();
+    keys.done(&["rotate"]);
+    let serving = Serving::start(&keys.0);
+    keys.0.expose("keys/es256.pem", 0o644);
+    sooner_or_later("it is noticed", || serving.log().contains("chmod 600").then_some(()));
+    let said = |what: &str| serving.log().matches(what).count();
+    sleep(Duration::from_secs(3));
+    assert_eq!(said("chmod 600"), 1, "it is tried again and again, and said once");
+    keys.0.expose("keys/es256.pem", 0o600);
+    sooner_or_later("it is mended", || serving.log().contains("were read again").then_some(()));
+}
+
+#[test]
+fn a_folder_that_is_swapped_for_another_by_its_link_is_taken_whole() {
+    let keys = Keys::new();
+    let (folder, one, two) = (keys.0.certs().join("keys"), keys.0.certs().join("one"), keys.0.certs().join("two"));
+    fs::rename(&folder, &one).expect("renamed");
+    symlink(&one, &folder).expect("linked");
+    let serving = Serving::start(&keys.0);
+    let old = keys.one("ES256", "active");
+    fs::create_dir(&two).expect("a folder");
+    for entry in fs::read_dir(&one).expect("there") {
+        let path = entry.expect("readable").path();
+        fs::copy(&path, two.join(path.file_name().expect("a name"))).expect("copied");
+    }
+    symlink(&two, keys.0.certs().join("new")).expect("linked");
+    fs::rename(keys.0.certs().join("new"), &folder).expect("swapped");
+    keys.done(&["rotate", "--now", "--yes", "--alg", "ES256"]);
+    let new = keys.one("ES256", "active");
+    assert_ne!(new, old);
+    assert!(!one.join("keyring.json").exists() && two.join("keyring.json").exists());
+    sooner_or_later("it is taken", || published(&keys, &serving).contains(&new).then_some(()));
+}
+
+#[test]
 fn a_server_that_is_told_to_looks_again() {
     let keys = Keys::new();
     let mut serving = Serving::start(&keys.0);
@@ -116,20 +153,36 @@ fn a_server_that_is_told_to_looks_again() {
 /// Whatever the moment: what was there before is there, or what was to come.
 #[test]
 fn a_command_that_is_killed_leaves_a_folder_that_can_be_used() {
-    let keys = Keys::new();
-    let config = keys.0.config();
-    for round in 0..40 {
+    let killed = |keys: &Keys, after: u64| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["keys", "rotate", "--now", "--alg", "ES256", "--config"]).arg(&config);
+        command.args(["keys", "rotate", "--now", "--yes", "--alg", "ES256", "--config"]).arg(keys.0.config());
         let mut rotating = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        sleep(Duration::from_micros(round * 700));
+        sleep(Duration::from_micros(after));
         rotating.kill().expect("it is ours");
         rotating.wait().expect("it ends");
         let checked = keys.0.check();
         assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
         keys.one("ES256", "active");
+    };
+    let keys = Keys::new();
+    for round in 0..40 {
+        killed(&keys, round * 700);
     }
-    keys.done(&["rotate", "--now", "--alg", "ES256"]);
+    keys.done(&["rotate", "--now", "--yes", "--alg", "ES256"]);
+    // The first change of all, too: until then nothing says which key signs.
+    for round in 0..40 {
+        let folder = keys.0.certs().join("keys");
+        for entry in fs::read_dir(&folder).expect("there") {
+            let path = entry.expect("readable").path();
+            if !["es256.pem", "ps256.pem"].iter().any(|name| path.ends_with(name)) {
+                fs::remove_file(path).expect("there");
+            }
+        }
+        let own = keys.0.read("till-es256.key");
+        keys.0.write("keys/es256.pem", &own);
+        keys.0.expose("keys/es256.pem", 0o600);
+        killed(&keys, round * 700);
+    }
 }
 
 /// More than anybody else may have in a set of keys.
@@ -138,7 +191,7 @@ fn a_folder_in_which_keys_were_rotated_often_is_as_good_as_any() {
     let keys = Keys::new();
     let serving = Serving::start(&keys.0);
     for _ in 0..24 {
-        keys.done(&["rotate", "--now", "--alg", "ES256"]);
+        keys.done(&["rotate", "--now", "--yes", "--alg", "ES256"]);
     }
     assert_eq!(keys.of("ES256").values().map(Vec::len).sum::<usize>(), 25);
     assert_eq!(keys.0.check().status.code(), Some(0));

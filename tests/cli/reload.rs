@@ -82,7 +82,7 @@ fn a_client_that_is_put_out_of_service_is_refused_without_a_restart_and_taken_ba
 }
 
 #[test]
-fn what_takes_a_restart_is_said_and_nothing_is_taken() {
+fn what_takes_a_restart_is_said_and_clients_stay_as_they_were() {
     let Keys(deployment) = Keys::new();
     let serving = Serving::start(&deployment);
     let ca = deployment.read("ca.pem");
@@ -98,9 +98,43 @@ fn what_takes_a_restart_is_said_and_nothing_is_taken() {
         let before = fs::read_to_string(deployment.config()).expect("there");
         deployment.edit("client_id = \"till-7\"", "client_id = \"till-8\"");
         deployment.edit(from, to);
-        sooner_or_later("it is noticed", || serving.log()[logged..].contains("that takes a restart").then_some(()));
+        sooner_or_later("it is noticed", || serving.log()[logged..].contains("which takes a restart").then_some(()));
         assert_eq!(till(&deployment, (serving.port, &ca)), Some(400), "{from}");
         fs::write(deployment.config(), before).expect("written");
-        sooner_or_later("it is as before", || serving.log()[logged..].contains("were read again").then_some(()));
+        let again = "CRLs and clients were read again";
+        sooner_or_later("it is as before", || serving.log()[logged..].contains(again).then_some(()));
     }
+}
+
+#[test]
+fn a_file_that_is_named_later_is_looked_at_from_then_on() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    let (ca, other) = (deployment.read("ca.pem"), "till-new.jwks.json");
+    let heard = || till(&deployment, (serving.port, &ca));
+    // It is named before it is there, and nothing but its coming says that it is.
+    deployment.edit("till.jwks.json", other);
+    sooner_or_later("it is missed", || serving.log().contains("there is no such file").then_some(()));
+    assert_eq!(heard(), Some(400), "everything stays as it was");
+    let others = tempfile::tempdir().expect("a folder");
+    certs::dev(others.path(), "localhost", &System).expect("certificates");
+    deployment.write(other, &fs::read_to_string(others.path().join("till.jwks.json")).expect("it was made"));
+    sooner_or_later("it is taken", || heard().filter(|status| *status == 401));
+    deployment.write(other, &deployment.read("till.jwks.json"));
+    sooner_or_later("it is taken again", || heard().filter(|status| *status == 400));
+}
+
+#[test]
+fn what_is_read_at_a_start_alone_is_named_when_it_changes() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    let others = tempfile::tempdir().expect("a folder");
+    certs::dev(others.path(), "localhost", &System).expect("certificates");
+    for name in ["countersign.pem", "countersign.key"] {
+        deployment.write(name, &fs::read_to_string(others.path().join(name)).expect("it was made"));
+    }
+    sooner_or_later("it is said", || {
+        let said = serving.log();
+        (said.contains("are read at the next start") && said.contains("bank.certificate")).then_some(())
+    });
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 
+use crate::cli::operator::{How, ended};
 use crate::jose::alg::Alg;
 
 /// For every command.
@@ -91,17 +92,6 @@ pub(super) enum Command {
     ExportJwks,
 }
 
-/// How something is done.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub(super) struct How {
-    /// Say what would happen, and when, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-}
-
 /// ES256 or PS256, however it is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Algorithm {
@@ -122,24 +112,6 @@ impl Algorithm {
     }
 }
 
-/// Why nothing was done.
-pub(super) enum Refused {
-    /// The configuration, or what was asked for, is wrong.
-    Wrong(String),
-    /// It could not be done.
-    Failed(String),
-}
-
 pub(super) fn run(options: Options) -> ExitCode {
-    match act::run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Refused::Wrong(why)) => {
-            eprintln!("countersign keys: {why}");
-            ExitCode::from(2)
-        }
-        Err(Refused::Failed(why)) => {
-            eprintln!("countersign keys: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("keys", act::run(options))
 }

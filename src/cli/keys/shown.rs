@@ -65,6 +65,7 @@ fn schedule(entry: &Entry, now: Timestamp) -> String {
     match (life.state(now), life.signs_from, life.signs_until, life.verifies_until) {
         (State::Revoked, ..) => "revoked: nothing that it signed is believed any more, from now on".to_owned(),
         (State::Next, None, ..) => "published now; signs when it is promoted, or at the next rotation".to_owned(),
+        (State::Active, Some(from), None, _) if from < now => "signs on, until another one takes over".to_owned(),
         (State::Next | State::Active, Some(from), None, _) => format!("published now; signs from {} on", when(from)),
         (State::Next | State::Active, _, Some(until), Some(verifies)) => {
             format!("signs until {}, verifies until {}", when(until), when(verifies))
