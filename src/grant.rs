@@ -100,6 +100,17 @@ pub enum Poll {
     Approved(Consent),
 }
 
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nobody has decided.
+    Pending,
+    /// The user said yes, and the client has not come for its tokens.
+    Approved,
+    /// It was denied or redeemed, or has expired.
+    Over,
+}
+
 impl Grant {
     /// A request that was just accepted.
     pub const fn open(client_id: String, sub: String, asked: Asked, expires_at: Timestamp) -> Self {
@@ -151,6 +162,15 @@ impl Grant {
         }
     }
 
+    /// How far it has come at `now`.
+    pub fn stage(&self, now: Timestamp) -> Stage {
+        match self.state {
+            State::Pending if now < self.expires_at => Stage::Pending,
+            State::Approved(_) if now < self.expires_at => Stage::Approved,
+            State::Pending | State::Approved(_) | State::Denied | State::Redeemed(_) => Stage::Over,
+        }
+    }
+
     /// Whether it was decided as `other` was, redeemed since or not.
     pub fn was_decided_as(&self, other: &Self) -> bool {
         let redeemed = matches!((&self.state, &other.state), (State::Redeemed(_), State::Approved(_)));
@@ -162,10 +182,11 @@ impl Grant {
         matches!(&self.state, State::Redeemed(digest) if digest == access_token)
     }
 
-    /// What it is after it was handed out and the token was taken back before anybody had it: the answer is no.
+    /// What it is once nothing is to come of it, or what came of it was taken back before anybody had it: the answer is no.
     #[must_use]
     pub fn taken_back(self) -> Self {
-        Self { state: State::Denied, ..self }
+        let asked = Asked { notify: None, ..self.asked };
+        Self { state: State::Denied, asked, ..self }
     }
 }
 

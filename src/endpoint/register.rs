@@ -9,6 +9,7 @@ use http::StatusCode;
 use crate::audit::Event;
 use crate::endpoint::Server;
 use crate::error::Rejection;
+use crate::profile::Profile;
 use crate::profile::enrolled::Enrolled;
 use crate::profile::issuer::path;
 use crate::profile::management::{Management, Replacement};
@@ -27,20 +28,10 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Registered>), Rejection> {
     let (members, stated) = request.into_members();
     let (client_id, token) = (Secret::draw(server.entropy()), Secret::draw(server.entropy()));
-    let enrolled = Enrolled {
-        client_id: client_id.reveal().to_owned(),
-        issued_at: server.now(),
-        token: token.digest(),
-        first: ["scope", "grant_types"]
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), members.get(*name)?.clone())))
-            .collect(),
-        members,
-        stated,
-    };
+    let enrolled = Enrolled::new(client_id.reveal().to_owned(), token.digest(), (members, stated), server.now());
     server.store.enrol(&enrolled).await?;
     server.record(Event::Registered { client_id: &enrolled.client_id }).await?;
-    Ok((StatusCode::CREATED, Json(registered(&server, enrolled, token))))
+    Ok((StatusCode::CREATED, Json(registered(&server.profile, enrolled, token))))
 }
 
 /// The registration as it is (RFC 7592 §2.1).
@@ -51,7 +42,7 @@ pub async fn read(
     State(server): State<Arc<Server>>,
     request: Verified<Management>,
 ) -> Result<Json<Registered>, Rejection> {
-    Ok(Json(registered(&server, request.enrolled().clone(), request.token().clone())))
+    Ok(Json(registered(&server.profile, request.enrolled().clone(), request.token().clone())))
 }
 
 /// The registration as it shall be (RFC 7592 §2.2).
@@ -65,7 +56,7 @@ pub async fn update(
     let (enrolled, token) = request.into_enrolled();
     server.store.replace(&enrolled).await?;
     server.record(Event::Replaced { client_id: &enrolled.client_id }).await?;
-    Ok(Json(registered(&server, enrolled, token)))
+    Ok(Json(registered(&server.profile, enrolled, token)))
 }
 
 /// No registration any more (RFC 7592 §2.3): 204, and what the client was given ends with it.
@@ -79,8 +70,9 @@ pub async fn delete(State(server): State<Arc<Server>>, request: Verified<Managem
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn registered(server: &Server, enrolled: Enrolled, registration_access_token: Secret) -> Registered {
-    let place = server.profile.issuer().url(path::REGISTRATION);
+/// What a client is told of its registration (RFC 7591 §3.2.1, RFC 7592 §3).
+pub fn registered(profile: &Profile, enrolled: Enrolled, registration_access_token: Secret) -> Registered {
+    let place = profile.issuer().url(path::REGISTRATION);
     Registered {
         registration_client_uri: format!("{place}/{}", enrolled.client_id),
         client_id: enrolled.client_id,

@@ -35,4 +35,16 @@ pub struct Enrolled {
     pub first: Object,
     /// What its software statement says: never will that be otherwise.
     pub stated: Object,
+    /// Taken out of service by the operator: it is as unknown as one that was deleted, until it is taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
+}
+
+impl Enrolled {
+    /// A new registration of `members`, of which a software statement says what was `stated`; `token` is that of the registration access token.
+    pub fn new(client_id: String, token: Digest, (members, stated): (Object, Object), issued_at: Timestamp) -> Self {
+        let of = |name: &&str| Some(((*name).to_owned(), members.get(*name)?.clone()));
+        let first = ["scope", "grant_types"].iter().filter_map(of).collect();
+        Self { client_id, issued_at, token, first, members, stated, disabled: false }
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::error::{Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::jose::jws::Compact;
+use crate::profile::Profile;
 use crate::profile::enrolled::Registrars;
 use crate::profile::enrolment::{self, MEMBERS, Unfit};
 use crate::profile::gate::{Gate, Request, malformed};
@@ -17,7 +18,7 @@ use crate::wire::json::{self, Object};
 const LONGEST_STATEMENT: usize = 16 * 1024;
 
 /// How much of it is kept for each client. Taste: a dozen keys with their certificates.
-const LARGEST: usize = 16 * 1024;
+pub const LARGEST: usize = 16 * 1024;
 
 /// Metadata that makes a client.
 pub struct Registration {
@@ -56,19 +57,7 @@ impl Request for Registration {
 impl Registration {
     /// The metadata in `given`, over which `stated` wins (RFC 7591 §2.3), once it makes a client.
     pub(super) async fn of(gate: &Gate, (given, stated): (Object, Object)) -> Result<Self, Rejection> {
-        let mut members: Object = given.into_iter().filter(|(name, _)| is_known(name)).collect();
-        members.extend(stated.clone());
-        let all = gate.profile.issuer().scopes_supported.join(" ");
-        for (name, value) in [
-            ("scope", json!(all)),
-            ("response_types", json!([])),
-            ("subject_type", json!("public")),
-            ("backchannel_user_code_parameter", json!(false)),
-            ("tls_client_certificate_bound_access_tokens", json!(true)),
-            ("require_signed_request_object", json!(true)),
-        ] {
-            members.entry(name).or_insert(value);
-        }
+        let members = completed((given, &stated), &gate.profile);
         if Value::Object(members.clone()).to_string().len() > LARGEST {
             return Err(Rejection::new(Reason::InvalidClientMetadata, "limits", "the metadata is larger than 16 KiB"));
         }
@@ -80,6 +69,24 @@ impl Registration {
         let sector = client.ciba().and_then(|ciba| ciba.sector.clone());
         Ok(Self { members, stated, sector })
     }
+}
+
+/// What was `given` and is known here, what was `stated` over that, and what goes without saying (RFC 7591 §2).
+pub fn completed((given, stated): (Object, &Object), profile: &Profile) -> Object {
+    let mut members: Object = given.into_iter().filter(|(name, _)| is_known(name)).collect();
+    members.extend(stated.clone());
+    let all = profile.issuer().scopes_supported.join(" ");
+    for (name, value) in [
+        ("scope", json!(all)),
+        ("response_types", json!([])),
+        ("subject_type", json!("public")),
+        ("backchannel_user_code_parameter", json!(false)),
+        ("tls_client_certificate_bound_access_tokens", json!(true)),
+        ("require_signed_request_object", json!(true)),
+    ] {
+        members.entry(name).or_insert(value);
+    }
+    members
 }
 
 /// What a handler may rely on: these exist on a verified request alone.

@@ -125,6 +125,13 @@ pub trait Backend: Send + Sync {
     /// [`Unavailable`], when full too: nothing is evicted to make room. Some of them may have been carried out all the same.
     async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable>;
 
+    /// Shows `see` what lies there of `family`, for an operator: all that is there from the beginning of the call to its end, and perhaps what comes or goes meanwhile. A
+    /// record may be shown twice.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: some of it may have been shown.
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable>;
+
     /// What is wrong with it at the moment, if anything is.
     fn trouble(&self) -> Option<Trouble> {
         None

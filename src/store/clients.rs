@@ -48,6 +48,31 @@ impl Store {
         self.settle_client(client_id, (None, now)).await
     }
 
+    /// The registration of a client, in service or not.
+    ///
+    /// # Errors
+    /// [`Reason::TemporarilyUnavailable`].
+    pub async fn registration(&self, client_id: &str) -> Result<Option<Enrolled>, Rejection> {
+        Ok(self.get(key(client_id)).await?.and_then(|(enrolled, _)| enrolled))
+    }
+
+    /// Takes a client that registered itself out of service or back, or (`None`) forgets it, for an operator. Whether there was one.
+    ///
+    /// # Errors
+    /// [`Reason::TemporarilyUnavailable`].
+    pub async fn administer(&self, client_id: &str, disabled: Option<bool>, now: Timestamp) -> Result<bool, Rejection> {
+        for _ in 0..TRIES {
+            let found: Option<(Option<Enrolled>, _)> = self.get(key(client_id)).await?;
+            let Some((Some(enrolled), seen)) = found else { return Ok(false) };
+            let changed = disabled.map(|disabled| Enrolled { disabled, ..enrolled });
+            let sweep_at = if changed.is_some() { NEVER } else { now };
+            if self.replace_with(key(client_id), Some(seen), &changed, sweep_at).await? {
+                return Ok(true);
+            }
+        }
+        Err(contended())
+    }
+
     async fn settle_client(
         &self,
         client_id: &str,
@@ -56,7 +81,7 @@ impl Store {
         let gone = || Rejection::new(Reason::InvalidToken, "DCR-7592-3", "the client was deleted");
         for _ in 0..TRIES {
             let found: Option<(Option<Enrolled>, _)> = self.get(key(client_id)).await?;
-            let (_, seen) = found.filter(|(enrolled, _)| enrolled.is_some()).ok_or_else(gone)?;
+            let (_, seen) = found.filter(|(enrolled, _)| enrolled.as_ref().is_some_and(in_service)).ok_or_else(gone)?;
             if self.replace_with(key(client_id), Some(seen), &record, sweep_at).await? {
                 return Ok(());
             }
@@ -97,7 +122,9 @@ impl Store {
         }
         // A registration that the rules of today would refuse is none.
         let enrolled: Option<Enrolled> = read(&seen)?;
-        let client = enrolled.and_then(|enrolled| enrolment::ciba(&client_id, &enrolled.members, &self.profile).ok());
+        let client = enrolled
+            .filter(in_service)
+            .and_then(|enrolled| enrolment::ciba(&client_id, &enrolled.members, &self.profile).ok());
         let client = client.map(Arc::new);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= MOST {
@@ -120,8 +147,13 @@ impl Clients for Store {
         if !Secret::new(client_id.to_owned()).could_be_drawn() {
             return Ok(None);
         }
-        Ok(self.get(key(client_id)).await?.and_then(|(enrolled, _)| enrolled))
+        Ok(self.registration(client_id).await?.filter(in_service))
     }
+}
+
+/// A client that the operator took out of service is as unknown as one that was deleted.
+const fn in_service(enrolled: &Enrolled) -> bool {
+    !enrolled.disabled
 }
 
 fn key(client_id: &str) -> Key {

@@ -35,10 +35,14 @@ impl Memory {
         Self { shelves, outbox: Mutex::default(), most: capacity.div_ceil(SHELVES), clock }
     }
 
+    fn shelves(&self, family: Family) -> &[Mutex<Shelf>] {
+        let at = Family::ALL.iter().position(|other| *other == family).expect("ALL has all of them");
+        &self.shelves[at * SHELVES..(at + 1) * SHELVES]
+    }
+
     fn shelf(&self, key: &Key) -> MutexGuard<'_, Shelf> {
-        let family = Family::ALL.iter().position(|family| *family == key.family).expect("ALL has all of them");
-        let place = family * SHELVES + usize::from(key.digest.bytes()[0]) % SHELVES;
-        self.shelves[place].lock().unwrap_or_else(PoisonError::into_inner)
+        let place = usize::from(key.digest.bytes()[0]) % SHELVES;
+        self.shelves(key.family)[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,6 +76,19 @@ impl Backend for Memory {
                 Step::TakeOver { now, until, most } => Ok(Outcome::Parcels(self.take_over(now, until, most))),
             })
             .collect()
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        for shelf in self.shelves(family) {
+            let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            shelf.sweep(self.clock.now());
+            let records: Vec<_> = shelf.records.iter().map(|(at, record)| (*at, record.bytes.clone())).collect();
+            drop(shelf);
+            for (digest, bytes) in records {
+                see(Key { family, digest }, bytes);
+            }
+        }
+        Ok(())
     }
 }
 

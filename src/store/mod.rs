@@ -2,6 +2,7 @@
 //!
 //! Ids and tokens are kept as digests. Expiry is judged on the record by the time that is passed in; a backend sweeps later than that.
 
+pub mod administration;
 pub mod backend;
 mod clients;
 pub mod memory;

@@ -14,6 +14,7 @@ mod tpp;
 mod trial;
 mod wired;
 
+mod administered;
 mod assertion_claims;
 mod assertion_replay;
 mod assertion_signature;

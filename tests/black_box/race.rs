@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use countersign::http::serve::Limits;
 use countersign::secret::Seeded;
-use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
+use countersign::store::backend::{Backend, Family, Key, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -49,6 +49,10 @@ impl Backend for Meeting {
             barrier.wait().await;
         }
         outcomes
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        self.memory.each(family, see).await
     }
 }
 

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::http::serve::Limits;
 use countersign::secret::{Digest, Seeded};
-use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
+use countersign::store::backend::{Backend, Family, Key, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
 use http::Method;
 use serde_json::json;
@@ -74,6 +74,10 @@ impl Backend for Watched {
             meeting.wait().await;
         }
         outcomes
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        self.memory.each(family, see).await
     }
 }
 

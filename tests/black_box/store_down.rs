@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use countersign::http::serve::Limits;
 use countersign::secret::Seeded;
-use countersign::store::backend::{Backend, Outcome, Step, Unavailable};
+use countersign::store::backend::{Backend, Family, Key, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
 
 use crate::bank::{Bank, client};
@@ -29,6 +29,10 @@ impl Fragile {
 impl Backend for Fragile {
     async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
         self.there()?.run(steps).await
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        self.there()?.each(family, see).await
     }
 }
 

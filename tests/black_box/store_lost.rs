@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use countersign::http::serve::Limits;
 use countersign::secret::Seeded;
-use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
+use countersign::store::backend::{Backend, Family, Key, Outcome, Step, Unavailable};
 use countersign::store::memory::Memory;
 
 use crate::bank::Bank;
@@ -30,6 +30,10 @@ impl Backend for Vague {
             self.memory.run(steps).await?;
         }
         Err(Unavailable("nobody knows"))
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        self.memory.each(family, see).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use countersign::store::backend::{Backend, Outcome, Step, Unavailable};
+use countersign::store::backend::{Backend, Family, Key, Outcome, Step, Unavailable};
 
 use crate::node::until;
 
@@ -47,5 +47,9 @@ impl Backend for Seen {
             self.looks.fetch_add(1, Ordering::SeqCst);
         }
         outcomes
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        self.backend.each(family, see).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use countersign::store::backend::{Backend, Family, Outcome, Step, Unavailable};
+use countersign::store::backend::{Backend, Family, Key, Outcome, Step, Unavailable};
 use futures_util::future::join;
 use tokio::sync::Barrier;
 
@@ -49,6 +49,10 @@ impl Backend for Vague {
             meeting.wait().await;
         }
         Err(Unavailable("nobody knows"))
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        self.backend.each(family, see).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! What holds when nobody else is there.
 
+use std::collections::BTreeMap;
+
 use countersign::secret::Digest;
-use countersign::store::backend::{Family, Key, Outcome, Step};
+use countersign::store::backend::{Family, Key, Outcome, Record, Step};
 
 use tokio::task::JoinSet;
 
@@ -156,4 +158,36 @@ pub(crate) async fn a_parcel_is_taken_over_by_one(backend: Shared, _: World) {
     let mut taken: Vec<u8> = parcels.flatten().collect();
     taken.sort_unstable();
     assert_eq!(taken, (0..50).collect::<Vec<u8>>());
+}
+
+pub(crate) async fn everything_of_a_family_is_shown_and_nothing_of_another(backend: Shared, world: World) {
+    let shown = async |family: Family| {
+        let mut shown = BTreeMap::new();
+        let mut see = |key: Key, bytes: Vec<u8>| {
+            assert_eq!(key.family, family);
+            shown.insert(*key.digest.bytes(), bytes);
+        };
+        backend.each(family, &mut see).await.expect("it can be read");
+        shown
+    };
+    assert!(shown(Family::Grant).await.is_empty());
+    let mut expected = BTreeMap::new();
+    // More than are looked at in one go.
+    for n in 0..1_700_u32 {
+        let (digest, bytes) = (Digest::of(&n.to_be_bytes()), n.to_be_bytes());
+        for family in [Family::Grant, Family::RefreshToken] {
+            assert_eq!(insert(&backend, &Key { family, digest }, record(&bytes)).await, Ok(true));
+        }
+        expected.insert(*digest.bytes(), bytes.to_vec());
+    }
+    let last = Key { family: Family::Grant, digest: Digest::of(b"brief") };
+    let brief = Record { bytes: b"brief".to_vec(), sweep_at: START.plus(5) };
+    assert_eq!(insert(&backend, &last, brief).await, Ok(true));
+    let mut with_last = expected.clone();
+    with_last.insert(*last.digest.bytes(), b"brief".to_vec());
+    assert_eq!(shown(Family::Grant).await, with_last);
+    assert_eq!(shown(Family::RefreshToken).await, expected);
+    assert!(shown(Family::AccessToken).await.is_empty());
+    world.pass(10).await;
+    assert_eq!(shown(Family::Grant).await, expected, "what was swept is not shown");
 }

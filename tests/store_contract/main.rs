@@ -56,6 +56,7 @@ macro_rules! contract {
                 a_trip_answers_each_step_in_its_place,
                 a_parcel_is_taken_over_when_its_time_has_come_and_no_sooner,
                 a_parcel_is_taken_over_by_one,
+                everything_of_a_family_is_shown_and_nothing_of_another,
             ]
             crowd: [
                 of_many_inserts_one_puts,

@@ -84,8 +84,23 @@ fn outbox(prefix: &str) -> String {
     format!("{prefix}:outbox")
 }
 
+/// What the names of a family match. A prefix has no character that means something in a pattern.
+pub(super) fn pattern(prefix: &str, family: Family) -> String {
+    format!("{prefix}:{}:*", word(family))
+}
+
+/// The key of that name; none, if it is not of the family.
+pub(super) fn key_of(prefix: &str, family: Family, name: &str) -> Option<Key> {
+    let digest = name.strip_prefix(prefix)?.strip_prefix(':')?.strip_prefix(word(family))?.strip_prefix(':')?;
+    Some(Key { family, digest: digest.parse().ok()? })
+}
+
 fn name(prefix: &str, Key { family, digest }: &Key) -> String {
-    let family = match family {
+    format!("{prefix}:{}:{digest}", word(*family))
+}
+
+const fn word(family: Family) -> &'static str {
+    match family {
         Family::Grant => "grant",
         Family::Pace => "pace",
         Family::Slower => "slower",
@@ -95,8 +110,7 @@ fn name(prefix: &str, Key { family, digest }: &Key) -> String {
         Family::Client => "client",
         Family::Standing => "standing",
         Family::Attempts => "attempts",
-    };
-    format!("{prefix}:{family}:{digest}")
+    }
 }
 
 /// How long until `sweep_at`, at least a second, in milliseconds; `None` for what stays.

@@ -38,6 +38,8 @@ pub(super) enum Failed {
     Forbidden,
     /// Redis refused for another reason.
     Refused,
+    /// Redis answered something else than what was asked.
+    Odd,
 }
 
 impl Failed {
@@ -51,6 +53,7 @@ impl Failed {
             Self::Full => "Redis is out of memory",
             Self::Forbidden => "Redis does not allow a command",
             Self::Refused => "Redis refused a command",
+            Self::Odd => "Redis answered something else",
         })
     }
 

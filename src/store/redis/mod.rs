@@ -4,6 +4,7 @@
 //! the record says. Nothing is tried again here whose outcome is unknown.
 
 mod command;
+mod everything;
 mod link;
 pub mod place;
 mod report;
@@ -16,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::store::backend::{Backend, Outcome, Step, Trouble, Unavailable};
+use crate::store::backend::{Backend, Family, Key, Outcome, Step, Trouble, Unavailable};
 use crate::store::redis::command::{command, outcome};
 use crate::store::redis::link::{Failed, Link};
 use crate::store::redis::place::{DEADLINE, Place};
@@ -45,6 +46,17 @@ impl Redis {
     }
 }
 
+impl Redis {
+    async fn trip(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Failed> {
+        let now = self.clock.now();
+        let commands = steps.iter().map(|step| command(&self.prefix, step, now)).collect();
+        let values = timeout(DEADLINE, self.link.send(commands)).await.unwrap_or(Err(Failed::Late))?;
+        let outcomes: Option<Vec<Outcome>> =
+            steps.iter().zip(values).map(|(step, value)| outcome(step, value)).collect();
+        outcomes.filter(|outcomes| outcomes.len() == steps.len()).ok_or(Failed::Odd)
+    }
+}
+
 #[async_trait]
 impl Backend for Redis {
     async fn run(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, Unavailable> {
@@ -55,13 +67,14 @@ impl Backend for Redis {
             return Err(Unavailable("Redis is not fit to be relied on"));
         }
         let _place = self.room.try_acquire().map_err(|_| Unavailable("too many trips to Redis are under way"))?;
-        let now = self.clock.now();
-        let commands = steps.iter().map(|step| command(&self.prefix, step, now)).collect();
-        let trip = timeout(DEADLINE, self.link.send(commands)).await;
-        let values = trip.unwrap_or(Err(Failed::Late)).map_err(Failed::unavailable)?;
-        let outcomes: Option<Vec<Outcome>> =
-            steps.iter().zip(values).map(|(step, value)| outcome(step, value)).collect();
-        outcomes.filter(|outcomes| outcomes.len() == steps.len()).ok_or(Unavailable("Redis answered something else"))
+        self.trip(steps).await.map_err(Failed::unavailable)
+    }
+
+    async fn each(&self, family: Family, see: &mut (dyn FnMut(Key, Vec<u8>) + Send)) -> Result<(), Unavailable> {
+        if self.watch.refuses() {
+            return Err(Unavailable("Redis is not fit to be relied on"));
+        }
+        self.everything(family, see).await.map_err(Failed::unlisted)
     }
 
     fn trouble(&self) -> Option<Trouble> {
