@@ -64,6 +64,12 @@ pub enum Event<'a> {
     Deleted { client_id: &'a str },
     /// An operator changed the keys.
     KeysChanged { by: &'a str, did: &'a str, kid: &'a str, before: Digest, after: Digest },
+    /// An operator changed a client of the store; digests of its registration.
+    ClientChanged { by: &'a str, did: &'a str, client_id: &'a str, before: Option<Digest>, after: Option<Digest> },
+    /// An operator ended everything that a client had, or a user, or a client for a user.
+    GrantsRevoked { by: &'a str, client_id: Option<&'a str>, user: Option<Digest> },
+    /// An operator ended a token.
+    TokenRevoked { by: &'a str, token: Digest },
     /// The file can be written again, after it could not.
     Resumed,
 }

@@ -2,6 +2,9 @@
 
 pub mod certs;
 pub mod check;
+mod clients;
+mod desk;
+mod grants;
 mod keys;
 mod manual;
 mod operator;
@@ -41,6 +44,12 @@ enum Command {
     },
     /// The keys this server signs with: list, rotate, revoke
     Keys(keys::Options),
+    /// Who is registered: list, add, take out of service
+    Clients(clients::Options),
+    /// What users were asked and said yes to, and the tokens of it: list, revoke
+    Grants(grants::Options),
+    /// Single tokens: revoke
+    Tokens(grants::TokenOptions),
     /// Say how the place is: keys, certificates, store. 1 if something wants looking after
     Status {
         /// The configuration
@@ -49,6 +58,8 @@ enum Command {
         /// Say it in JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        login: desk::Login,
     },
     /// Write a manual page for every command
     Manual {
@@ -75,7 +86,10 @@ impl Cli {
             Command::Serve { config } => serve::run(&config),
             Command::Check { config } => check::run(&config),
             Command::Keys(options) => keys::run(options),
-            Command::Status { config, json } => status::run(&config, json),
+            Command::Clients(options) => clients::run(options),
+            Command::Grants(options) => grants::run(options),
+            Command::Tokens(options) => grants::run_tokens(options),
+            Command::Status { config, json, login } => status::run(&config, (&login, json)),
             Command::Manual { out } => manual::pages(&out),
             Command::Completions { shell } => manual::completions(shell),
             Command::Certs { command } => certs::run(command),

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::cli::desk::{Desk, Login};
+use crate::cli::operator::Refused;
 use crate::cli::{check, shown};
 use crate::clock::{Clock as _, System, Timestamp};
 use crate::config::Config;
+use crate::config::store::Storage;
 use crate::jose::life::State;
 use crate::keys::Manifest;
 use crate::keys::folder::Folder;
+use crate::store::administration::{Kind, Whose};
 
 /// A certificate that ends sooner wants looking after. In days; taste.
 const SOON: i64 = 21;
@@ -29,7 +32,7 @@ struct Line {
 }
 
 /// Says how everything is; 1 if something wants looking after.
-pub(super) fn run(path: &Path, as_json: bool) -> ExitCode {
+pub(super) fn run(path: &Path, (login, as_json): (&Login, bool)) -> ExitCode {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(faults) => return check::refuse(path, &faults),
@@ -37,7 +40,7 @@ pub(super) fn run(path: &Path, as_json: bool) -> ExitCode {
     let now = System.now();
     let mut lines = keys(&config, now);
     lines.extend(certificates(&config, now));
-    lines.push(store(&config));
+    lines.extend(store(config, path, login));
     let wants = lines.iter().any(|line| line.wants);
     if as_json {
         let of = |line: &Line| json!({"of": line.of, "says": line.says, "wants_looking_after": line.wants});
@@ -105,14 +108,31 @@ fn certificates(config: &Config, now: Timestamp) -> Vec<Line> {
     seen
 }
 
-fn store(config: &Config) -> Line {
+/// The store, and how much waits in it.
+fn store(config: Config, path: &Path, login: &Login) -> Vec<Line> {
     let of = format!("store {}", config.storage);
-    let looked = tokio::runtime::Builder::new_multi_thread().enable_all().build().map(|runtime| {
-        runtime.block_on(async { config.backend(Arc::new(System)).await.trouble().map(|trouble| trouble.to_string()) })
-    });
-    match looked {
-        Ok(None) => Line { wants: false, of, says: "well".to_owned() },
-        Ok(Some(says)) => Line { wants: true, of, says },
-        Err(error) => Line { wants: true, of, says: error.to_string() },
+    if matches!(config.storage, Storage::Memory(_)) {
+        return vec![Line { wants: false, of, says: "well".to_owned() }];
     }
+    let desk = match Desk::of(config, path, login) {
+        Ok(desk) => desk,
+        Err(Refused::Wrong(says) | Refused::Failed(says)) => return vec![Line { wants: true, of, says }],
+    };
+    let well = Line { wants: false, of, says: "well".to_owned() };
+    let anyone = Whose::default();
+    let live = desk.ask(|store| store.whatever_lives(&anyone, System.now()));
+    let says = match live {
+        Ok(live) => {
+            let count = |kind: Kind| live.iter().filter(|live| live.kind == kind).count();
+            format!(
+                "{} pending, {} approved and not come for; {} refresh tokens, {} access tokens",
+                count(Kind::Pending),
+                count(Kind::Approved),
+                count(Kind::RefreshToken),
+                count(Kind::AccessToken)
+            )
+        }
+        Err(Refused::Wrong(why) | Refused::Failed(why)) => format!("not known: {why}"),
+    };
+    vec![well, Line { wants: false, of: "requests".to_owned(), says }]
 }

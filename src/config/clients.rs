@@ -11,15 +11,15 @@ use crate::profile::Profile;
 use crate::profile::client::{CIBA_GRANT, Client};
 use crate::profile::enrolment::{self, Unfit};
 
-/// Reads both lists; entries with a fault are left out, their faults noted, and so are those that are disabled.
+/// Reads both lists; entries with a fault are left out and their faults noted. Those that are disabled come second.
 pub(super) fn read(
     (clients, resource_servers): (Vec<Section<'_>>, Vec<Section<'_>>),
     (profile, files): (&Profile, &Files),
-) -> Vec<Client> {
+) -> (Vec<Client>, Vec<Client>) {
     let mut taken = HashSet::new();
     let clients = clients.into_iter().map(|section| (section, true));
     let resource_servers = resource_servers.into_iter().map(|section| (section, false));
-    let mut read = Vec::new();
+    let (mut in_service, mut out) = (Vec::new(), Vec::new());
     for (mut section, ciba) in clients.chain(resource_servers) {
         if let Some(id) = section.peek("client_id")
             && !taken.insert(id.to_owned())
@@ -27,9 +27,9 @@ pub(super) fn read(
             section.fault("client_id", "is taken by another entry");
         }
         let disabled = section.optional_flag("disabled").unwrap_or_default();
-        read.extend(client(section, ciba, (profile, files)).filter(|_| !disabled));
+        if disabled { &mut out } else { &mut in_service }.extend(client(section, ciba, (profile, files)));
     }
-    read
+    (in_service, out)
 }
 
 fn client(mut section: Section<'_>, ciba: bool, (profile, files): (&Profile, &Files)) -> Option<Client> {

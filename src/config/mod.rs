@@ -73,6 +73,8 @@ pub struct Config {
     pub profile: Arc<Profile>,
     /// Who is registered.
     pub clients: Vec<Client>,
+    /// Who would be, but is out of service.
+    pub disabled: Vec<Client>,
     /// The bank.
     pub authenticator: Arc<dyn Authenticator>,
     /// Whose word counts, and what this server signs with.
@@ -195,7 +197,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         root.fault("store.sealing_key", says);
     }
     root.end();
-    let clients = clients::read(entries, (&profile, files));
+    let (clients, disabled) = clients::read(entries, (&profile, files));
     let (authenticator, bank) = bank;
     let trust = Trust {
         bank,
@@ -214,6 +216,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         log: log?,
         profile: Arc::new(profile),
         clients,
+        disabled,
         authenticator: Arc::new(authenticator?),
         trust,
         storage: storage?,

@@ -20,6 +20,7 @@ mod reload;
 mod serve;
 mod serve_store;
 mod status;
+mod store_admin;
 
 use deployment::{countersign, err, out};
 
@@ -32,6 +33,19 @@ fn help_and_version_are_there_for_each_command() {
         &["status", "--help"],
         &["manual", "--help"],
         &["completions", "--help"],
+        &["clients", "--help"],
+        &["clients", "list", "--help"],
+        &["clients", "show", "--help"],
+        &["clients", "add", "--help"],
+        &["clients", "disable", "--help"],
+        &["clients", "enable", "--help"],
+        &["clients", "remove", "--help"],
+        &["clients", "import", "--help"],
+        &["grants", "--help"],
+        &["grants", "list", "--help"],
+        &["grants", "revoke", "--help"],
+        &["tokens", "--help"],
+        &["tokens", "revoke", "--help"],
         &["keys", "--help"],
         &["keys", "list", "--help"],
         &["keys", "show", "--help"],

@@ -18,12 +18,12 @@ use crate::serving::{Serving, sooner_or_later};
 
 const TLS: [&str; 4] = ["server-p256.pem", "server-p256.key", "server-rsa.pem", "server-rsa.key"];
 
-/// What till 7 hears at the token endpoint when it shows no certificate: 400 if it is known, 401 if not. Nothing at all, if whoever answers is not vouched for by `ca`.
-fn till(deployment: &Deployment, (port, ca): (u16, &str)) -> Option<u16> {
+/// What a client with the keys of till 7 hears at the token endpoint when it shows no certificate: 400 if it is known, 401 if not. Nothing at all, if whoever answers is not vouched for by `ca`.
+pub(crate) fn till(deployment: &Deployment, client_id: &str, (port, ca): (u16, &str)) -> Option<u16> {
     let key = PrivatePkcs8KeyDer::from_pem_file(deployment.certs().join("till-es256.key")).expect("a key");
     let key = SigningKey::from_pkcs8(key.secret_pkcs8_der()).expect("a key");
     let (now, jti) = (System.now().seconds(), Secret::draw(&secret::System));
-    let claims = json!({"iss": "till-7", "sub": "till-7", "aud": "https://localhost:9443", "iat": now, "exp": now + 60, "jti": jti.reveal()});
+    let claims = json!({"iss": client_id, "sub": client_id, "aud": "https://localhost:9443", "iat": now, "exp": now + 60, "jti": jti.reveal()});
     let assertion = key.sign("client-authentication+jwt", &claims).expect("it signs");
     let form = format!(
         "grant_type=urn:openid:params:grant-type:ciba&auth_req_id=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion={}",
@@ -48,20 +48,25 @@ fn new_certificates_are_shown_without_a_restart_and_half_of_them_are_not() {
     certs::dev(others.path(), "localhost", &System).expect("certificates");
     let other = |name: &str| fs::read_to_string(others.path().join(name)).expect("it was made");
     let (old, new) = (deployment.read("ca.pem"), other("ca.pem"));
-    assert_eq!((till(&deployment, (serving.port, &old)), till(&deployment, (serving.port, &new))), (Some(400), None));
+    assert_eq!(
+        (till(&deployment, "till-7", (serving.port, &old)), till(&deployment, "till-7", (serving.port, &new))),
+        (Some(400), None)
+    );
     // A certificate without its key, and then nothing that is one.
     for (spoilt, says) in [(other("server-p256.pem"), "tls.p256_key"), ("nothing".to_owned(), "tls.p256_certificate")] {
         let logged = serving.log().len();
         deployment.write("server-p256.pem", &spoilt);
         sooner_or_later("it is noticed", || serving.log()[logged..].contains(says).then_some(()));
         assert!(serving.log()[logged..].contains("everything stays as it was"));
-        assert_eq!(till(&deployment, (serving.port, &old)), Some(400), "{says}");
+        assert_eq!(till(&deployment, "till-7", (serving.port, &old)), Some(400), "{says}");
     }
     for name in TLS {
         deployment.write(name, &other(name));
     }
-    sooner_or_later("it is shown", || till(&deployment, (serving.port, &new)).filter(|status| *status == 400));
-    assert_eq!(till(&deployment, (serving.port, &old)), None);
+    sooner_or_later("it is shown", || {
+        till(&deployment, "till-7", (serving.port, &new)).filter(|status| *status == 400)
+    });
+    assert_eq!(till(&deployment, "till-7", (serving.port, &old)), None);
 }
 
 #[test]
@@ -69,7 +74,7 @@ fn a_client_that_is_put_out_of_service_is_refused_without_a_restart_and_taken_ba
     let Keys(deployment) = Keys::new();
     let serving = Serving::start(&deployment);
     let ca = deployment.read("ca.pem");
-    let heard = || till(&deployment, (serving.port, &ca));
+    let heard = || till(&deployment, "till-7", (serving.port, &ca));
     assert_eq!(heard(), Some(400));
     let till7 = "[[clients]]\nclient_id = \"till-7\"\n";
     let out = format!("{till7}disabled = true\n");
@@ -99,7 +104,7 @@ fn what_takes_a_restart_is_said_and_clients_stay_as_they_were() {
         deployment.edit("client_id = \"till-7\"", "client_id = \"till-8\"");
         deployment.edit(from, to);
         sooner_or_later("it is noticed", || serving.log()[logged..].contains("which takes a restart").then_some(()));
-        assert_eq!(till(&deployment, (serving.port, &ca)), Some(400), "{from}");
+        assert_eq!(till(&deployment, "till-7", (serving.port, &ca)), Some(400), "{from}");
         fs::write(deployment.config(), before).expect("written");
         let again = "CRLs and clients were read again";
         sooner_or_later("it is as before", || serving.log()[logged..].contains(again).then_some(()));
@@ -111,7 +116,7 @@ fn a_file_that_is_named_later_is_looked_at_from_then_on() {
     let Keys(deployment) = Keys::new();
     let serving = Serving::start(&deployment);
     let (ca, other) = (deployment.read("ca.pem"), "till-new.jwks.json");
-    let heard = || till(&deployment, (serving.port, &ca));
+    let heard = || till(&deployment, "till-7", (serving.port, &ca));
     // It is named before it is there, and nothing but its coming says that it is.
     deployment.edit("till.jwks.json", other);
     sooner_or_later("it is missed", || serving.log().contains("there is no such file").then_some(()));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::shown::date;
+use crate::cli::shown::{aligned, date};
 use crate::clock::Timestamp;
 use crate::jose::life::State;
 use crate::keys::{Entry, Manifest};
@@ -73,16 +73,4 @@ fn schedule(entry: &Entry, now: Timestamp) -> String {
         (State::Retiring, _, _, Some(verifies)) => format!("signs no more; verifies until {}", when(verifies)),
         _ => "signs no more, and is not published".to_owned(),
     }
-}
-
-/// Columns as wide as they need to be.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let wide: Vec<usize> =
-        (0..N).map(|at| rows.iter().map(|row| row.get(at).map_or(0, String::len)).max().unwrap_or_default()).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(&wide).map(|(cell, wide)| format!("{cell:wide$}")).collect();
-        text.extend([cells.join("  ").trim_end(), "\n"]);
-    }
-    text
 }

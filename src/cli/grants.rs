@@ -1,0 +1,188 @@
+//! `countersign grants` and `countersign tokens`: what lives for whom, and to end it.
+
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::audit::Event;
+use crate::cli::desk::{Desk, Login, now};
+use crate::cli::operator::{How, Refused, confirm, ended, say, user};
+use crate::cli::shown::{aligned, date};
+use crate::secret::{Digest, Secret};
+use crate::store::administration::{Ended, Kind, Live, Whose};
+
+/// For every command.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The configuration of the server whose store it is
+    #[arg(long, value_name = "FILE", global = true, default_value = "deploy/server.toml")]
+    config: PathBuf,
+    /// Say it in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    login: Login,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Whose grants are meant.
+#[derive(Debug, clap::Args)]
+struct Of {
+    /// Of this client
+    #[arg(long, value_name = "CLIENT_ID", allow_hyphen_values = true)]
+    client: Option<String>,
+    /// For this user, as the bank knows them: the `sub` that it gives for a hint
+    #[arg(long, value_name = "SUB", allow_hyphen_values = true)]
+    user: Option<String>,
+}
+
+impl Of {
+    fn whose(self) -> Whose {
+        Whose { client_id: self.client, sub: self.user }
+    }
+}
+
+/// What to do with what was asked and given.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what is live: requests that wait, approvals that nobody has come for, refresh tokens, access tokens. What a lock or a disabled client holds back is among it
+    List {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// End all of it, of a client, for a user, or of a client for a user: nothing comes of what was asked, and no token is good any more. New requests are not refused
+    #[command(group = clap::ArgGroup::new("whose").required(true).multiple(true).args(["client", "user"]))]
+    Revoke {
+        #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// For every command about tokens.
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenOptions {
+    /// The configuration of the server whose store it is
+    #[arg(long, value_name = "FILE", global = true, default_value = "deploy/server.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    login: Login,
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// End one token, at once. With a refresh token end the access tokens that came of it
+    Revoke {
+        /// Its SHA-256, as the audit file and `grants list` have it
+        #[arg(allow_hyphen_values = true, required_unless_present = "stdin", conflicts_with = "stdin")]
+        digest: Option<Digest>,
+        /// Read the token itself from standard input, so that no list of commands has it
+        #[arg(long)]
+        stdin: bool,
+    },
+}
+
+pub(super) fn run(options: Options) -> ExitCode {
+    ended("grants", grants(options))
+}
+
+pub(super) fn run_tokens(options: TokenOptions) -> ExitCode {
+    ended("tokens", tokens(options))
+}
+
+fn grants(options: Options) -> Result<(), Refused> {
+    let desk = Desk::open(&options.config, &options.login)?;
+    match options.command {
+        Command::List { of } => {
+            let whose = of.whose();
+            let live = desk.ask(|store| store.whatever_lives(&whose, now()))?;
+            if options.json { say(&format!("{:#}\n", json!({"grants": live}))) } else { say(&table(&live)) }
+        }
+        Command::Revoke { of, how } => revoke(&desk, &of.whose(), (how, options.json)),
+    }
+}
+
+fn revoke(desk: &Desk, whose: &Whose, (how, as_json): (How, bool)) -> Result<(), Refused> {
+    if how.dry_run || !how.yes {
+        let live = desk.ask(|store| store.whatever_lives(whose, now()))?;
+        let count = |kinds: &[Kind]| live.iter().filter(|live| kinds.contains(&live.kind)).count();
+        let would = Ended {
+            requests: count(&[Kind::Pending, Kind::Approved]),
+            refresh_tokens: count(&[Kind::RefreshToken]),
+            access_tokens: count(&[Kind::AccessToken]),
+        };
+        if how.dry_run {
+            return tell(would, (true, as_json));
+        }
+        confirm(&format!("this ends {}", words(would).trim_end()))?;
+    }
+    let (by, user) = (user(), whose.sub.as_deref().map(|sub| Digest::of(sub.as_bytes())));
+    desk.record(&[Event::GrantsRevoked { by: &by, client_id: whose.client_id.as_deref(), user }])?;
+    let ended = desk.ask(|store| store.end_all(whose, now()))?;
+    tell(ended, (false, as_json))
+}
+
+fn words(Ended { requests, refresh_tokens, access_tokens }: Ended) -> String {
+    format!("requests: {requests}, refresh tokens: {refresh_tokens}, access tokens: {access_tokens}\n")
+}
+
+fn tell(ended: Ended, (dry_run, as_json): (bool, bool)) -> Result<(), Refused> {
+    if as_json {
+        return say(&format!("{:#}\n", json!({"ended": ended, "dry_run": dry_run})));
+    }
+    say(&format!("{}{}", words(ended), if dry_run { "(nothing was done)\n" } else { "ended\n" }))
+}
+
+fn table(live: &[Live]) -> String {
+    let head = ["kind", "client_id", "user", "scope", "since", "until", "SHA-256"].map(str::to_owned);
+    let row = |live: &Live| {
+        let kind = match live.kind {
+            Kind::Pending => "pending",
+            Kind::Approved => "approved",
+            Kind::RefreshToken => "refresh token",
+            Kind::AccessToken => "access token",
+        };
+        [
+            kind.to_owned(),
+            live.client_id.clone(),
+            live.sub.clone().unwrap_or_else(|| "-".to_owned()).replace(char::is_control, " "),
+            live.scope.join(" "),
+            date(live.since),
+            date(live.until),
+            live.digest.to_string(),
+        ]
+    };
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(live.iter().map(row)).collect();
+    aligned(&rows)
+}
+
+fn tokens(options: TokenOptions) -> Result<(), Refused> {
+    let TokenOptions { config, login, command: TokenCommand::Revoke { digest, stdin } } = options;
+    let desk = Desk::open(&config, &login)?;
+    let digest = match digest {
+        Some(digest) if !stdin => digest,
+        _ => {
+            let mut text = String::new();
+            io::stdin().lock().take(64 * 1024).read_to_string(&mut text).map_err(|error| Refused::failed(&error))?;
+            Secret::new(text.trim().to_owned()).digest()
+        }
+    };
+    let by = user();
+    desk.record(&[Event::TokenRevoked { by: &by, token: digest }])?;
+    let ended = desk.ask(|store| store.end_token(digest, now()))?;
+    let none = || {
+        Refused::Failed(format!(
+            "no token of that digest ({digest}) is live: it is unknown, has expired, or was revoked before"
+        ))
+    };
+    let live = ended.ok_or_else(none)?;
+    say(&format!("{}ended\n", table(&[live])))
+}

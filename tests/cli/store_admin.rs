@@ -1,0 +1,434 @@
+//! `countersign clients`, `grants` and `tokens`: what an operator does to the configured store, and what a running server makes of it.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use countersign::clock::{Clock, System, Timestamp};
+use countersign::grant::{Asked, Grant};
+use countersign::profile::sender::Binding;
+use countersign::secret::Digest;
+use countersign::store::backend::{Backend, Family, Key, Outcome, Record, Step};
+use countersign::store::redis::Redis;
+use countersign::store::redis::place::{Place, Topology};
+use countersign::store::tokens::{AccessToken, RefreshToken};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, countersign, err, out, shipped};
+use crate::reload::till;
+use crate::server::RedisServer;
+use crate::serving::Serving;
+
+const PASSWORD: &str = "correct-horse-battery-staple";
+const OPERATOR: &str = "another-password-altogether";
+
+/// A deployment on a Redis of its own, whose server's user may do all but list keys; an operator's may do what the file that ships lets it.
+struct Stored {
+    deployment: Deployment,
+    redis: RedisServer,
+    prefix: &'static str,
+}
+
+impl Stored {
+    fn new() -> Self {
+        let rules = fs::read_to_string(shipped("deploy/redis-operator.acl")).expect("it ships");
+        let rules: Vec<&str> = rules.split_whitespace().skip(3).filter(|word| !word.starts_with('#')).collect();
+        let (password, operator) = (format!(">{PASSWORD}"), format!(">{OPERATOR}"));
+        let server = ["--appendonly", "yes", "--user", "countersign", "on", &password, "~*", "+@all", "-scan"];
+        let beside = ["--user", "countersign-operator", "on", &operator];
+        let redis = RedisServer::with(&[&server[..], &beside[..], &rules[..]].concat());
+        Self::on(redis, "countersign")
+    }
+
+    fn on(redis: RedisServer, prefix: &'static str) -> Self {
+        let deployment = Deployment::new();
+        for (name, password) in [("redis.password", PASSWORD), ("operator.password", OPERATOR)] {
+            deployment.write(name, password);
+            deployment.expose(name, 0o600);
+        }
+        deployment.listen(("listen", 0), ("internal_listen", 0));
+        deployment.edit("format = \"pretty\"", "format = \"json\"");
+        deployment.store(&format!(
+            "kind = \"redis\"\ntopology = \"standalone\"\naddresses = [\"{}\"]\nprefix = \"{prefix}\"\n\
+             user = \"countersign\"\npassword = \"../certs/dev/redis.password\"",
+            redis.address()
+        ));
+        deployment.append("\n[audit]\nfile = \"audit.jsonl\"\n");
+        Self { deployment, redis, prefix }
+    }
+
+    /// Runs a command as the operator, with `input` on its standard input.
+    fn tried(&self, arguments: &[&str], input: &str) -> Output {
+        let config = self.deployment.config();
+        let password = self.deployment.certs().join("operator.password");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(arguments).arg("--config").arg(config);
+        command.args(["--store-user", "countersign-operator", "--store-password"]).arg(password);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads, or does not need to");
+        child.wait_with_output().expect("it ends")
+    }
+
+    /// What a command prints that works.
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> String {
+        self.done_with(arguments, "")
+    }
+
+    #[track_caller]
+    fn done_with(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.tried(arguments, input);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", err(&output));
+        out(&output)
+    }
+
+    /// Why a command is refused, with this code.
+    #[track_caller]
+    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.tried(arguments, "");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}{}", out(&output), err(&output));
+        assert_eq!(out(&output), "");
+        err(&output)
+    }
+
+    /// Adds a client with the keys of till 7; its id comes back.
+    fn add(&self) -> String {
+        let registered: Value =
+            serde_json::from_str(&self.done_with(&["clients", "add", "-"], &self.metadata().to_string()))
+                .expect("JSON");
+        registered["client_id"].as_str().expect("an id").to_owned()
+    }
+
+    fn metadata(&self) -> Value {
+        let jwks: Value = serde_json::from_str(&self.deployment.read("till.jwks.json")).expect("JSON");
+        json!({
+            "client_name": "Corner Shop, till 12",
+            "jwks": jwks,
+            "scope": "openid accounts",
+            "grant_types": ["urn:openid:params:grant-type:ciba"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "token_endpoint_auth_signing_alg": "ES256",
+            "backchannel_token_delivery_mode": "poll",
+            "backchannel_authentication_request_signing_alg": "ES256",
+            "id_token_signed_response_alg": "ES256",
+        })
+    }
+
+    fn listed(&self) -> Vec<Value> {
+        let listed: Value = serde_json::from_str(&self.done(&["clients", "list", "--json"])).expect("JSON");
+        listed["clients"].as_array().expect("a list").clone()
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.deployment.config().with_file_name("audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// Puts records into the store, as a server does.
+    fn put(&self, records: Vec<(Family, &str, Vec<u8>, Timestamp)>) {
+        let port = self.redis.port;
+        let place = Place {
+            topology: Topology::Standalone,
+            addresses: vec![("127.0.0.1".into(), port)],
+            credentials: None,
+            tls: None,
+            prefix: self.prefix.into(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let redis = Redis::at(place, Arc::new(System), false).await;
+            for (family, text, bytes, sweep_at) in records {
+                let key = Key { family, digest: Digest::of(text.as_bytes()) };
+                let put = redis.run(vec![Step::Insert(key, Record { bytes, sweep_at })]).await;
+                assert_eq!(put, Ok(vec![Outcome::Done(true)]));
+            }
+        });
+    }
+
+    /// A request that waits, a refresh token and an access token of `client` for `sub`, named after both.
+    fn give(&self, client: &str, sub: &str) {
+        let now = System.now();
+        let asked = Asked { scope: vec!["openid".into()], acr_wanted: false, at: now, interval: 5, notify: None };
+        let grant = Grant::open(client.into(), sub.into(), asked, now.plus(300));
+        let refresh = RefreshToken {
+            client_id: client.into(),
+            sub: sub.into(),
+            scope: vec!["openid".into()],
+            acr: None,
+            auth_time: now,
+            iat: now,
+            exp: now.plus(3_000),
+            revoked: false,
+        };
+        let access = AccessToken {
+            client_id: client.into(),
+            sub: Some(sub.into()),
+            scope: vec!["openid".into()],
+            cnf: Binding::Certificate(Digest::of(b"a certificate")),
+            acr: None,
+            auth_time: Some(now),
+            iat: now,
+            exp: now.plus(300),
+            refresh: None,
+            revoked: false,
+        };
+        let named = |what: &str| format!("{what} {client} {sub}");
+        let (asked, refreshed, given) = (named("request"), named("refresh"), named("access"));
+        self.put(vec![
+            (Family::Grant, &asked, record(&grant), now.plus(900)),
+            (Family::RefreshToken, &refreshed, record(&refresh), now.plus(3_000)),
+            (Family::AccessToken, &given, record(&access), now.plus(300)),
+        ]);
+    }
+
+    fn live(&self, more: &[&str]) -> Vec<(String, String, String)> {
+        let listed: Value =
+            serde_json::from_str(&self.done(&[&["grants", "list", "--json"], more].concat())).expect("JSON");
+        let text = |grant: &Value, name: &str| grant[name].as_str().expect("a text").to_owned();
+        let row = |grant: &Value| (text(grant, "kind"), text(grant, "client_id"), text(grant, "sub"));
+        let mut rows: Vec<_> = listed["grants"].as_array().expect("a list").iter().map(row).collect();
+        rows.sort();
+        rows
+    }
+}
+
+/// As the store writes it.
+fn record(value: &impl Serialize) -> Vec<u8> {
+    [b"1".to_vec(), serde_json::to_vec(value).expect("a plain struct")].concat()
+}
+
+#[test]
+fn a_client_is_added_taken_out_of_service_taken_back_and_removed_and_the_server_knows_at_once() {
+    let place = Stored::new();
+    let serving = Serving::start(&place.deployment);
+    let ca = place.deployment.read("ca.pem");
+    let id = place.add();
+    let heard = || till(&place.deployment, &id, (serving.port, &ca));
+    assert_eq!(heard(), Some(400), "it is known");
+    let table = place.done(&["clients", "list"]);
+    let row = |table: &str, id: &str| table.lines().find(|line| line.starts_with(id)).map(str::to_owned);
+    let (ours, configured) = (row(&table, &id).expect("listed"), row(&table, "till-7").expect("listed"));
+    assert!(
+        ours.contains("Corner Shop, till 12") && ours.contains("store, 20") && ours.contains("in service"),
+        "{ours}"
+    );
+    assert!(configured.contains("configuration") && configured.contains("private_key_jwt"), "{configured}");
+    assert!(row(&table, "accounts-api").expect("listed").contains("resource server"), "{table}");
+    let shown = place.done(&["clients", "show", &id]);
+    assert!(shown.contains("\"backchannel_token_delivery_mode\": \"poll\""), "{shown}");
+    for (change, hears, state) in [("disable", 401, "disabled"), ("enable", 400, "in service")] {
+        let would = place.done(&["clients", change, &id, "--dry-run"]);
+        assert!(would.ends_with("(nothing was done)\n"), "{would}");
+        let said = place.done(&["clients", change, &id, "--yes"]);
+        assert!(said.starts_with(&format!("{id} (Corner Shop, till 12) is ")), "{said}");
+        assert_eq!(heard(), Some(hears), "{change}");
+        assert!(row(&place.done(&["clients", "list"]), &id).expect("listed").contains(state));
+        let again = place.done(&["clients", change, &id, "--yes"]);
+        assert!(again.contains(&format!("is {state} already")), "{again}");
+    }
+    assert!(place.refused(2, &["clients", "disable", &id]).contains("--yes"));
+    place.done(&["clients", "remove", &id, "--yes"]);
+    assert_eq!(heard(), Some(401));
+    assert_eq!(row(&place.done(&["clients", "list"]), &id), None);
+    assert!(place.refused(2, &["clients", "enable", &id]).contains("there is no client"));
+    let changes: Vec<(Value, Value, bool, bool)> = place
+        .audit()
+        .into_iter()
+        .filter(|line| line["event"] == "client_changed" && line["client_id"] == id.as_str())
+        .map(|line| (line["did"].clone(), line["by"].clone(), line["before"].is_string(), line["after"].is_string()))
+        .collect();
+    let by = changes[0].1.clone();
+    let expected = [("add", false, true), ("disable", true, true), ("enable", true, true), ("remove", true, false)];
+    let expected = expected.map(|(did, before, after)| (json!(did), by.clone(), before, after));
+    assert_eq!(changes, expected);
+}
+
+#[test]
+fn metadata_that_makes_no_client_is_refused_with_every_member_that_does_not_fit() {
+    let place = Stored::new();
+    let tried = |metadata: &str| {
+        let output = place.tried(&["clients", "add", "-"], metadata);
+        assert_eq!((output.status.code(), out(&output)), (Some(2), String::new()));
+        err(&output)
+    };
+    let mut metadata = place.metadata();
+    metadata["scope"] = "openid loans".into();
+    metadata["token_endpoint_auth_signing_alg"] = "HS256".into();
+    let said = tried(&metadata.to_string());
+    assert!(said.contains("scope: ") && said.contains("token_endpoint_auth_signing_alg: "), "{said}");
+    assert!(tried("{\"a\": 1, \"a\": 2}").contains("JSON"));
+    assert!(tried("[]").contains("not an object"));
+    assert!(place.refused(2, &["clients", "add", "/nowhere"]).contains("/nowhere: "));
+    assert_eq!(place.listed().iter().filter(|client| client["registered"] == "store").count(), 0);
+    assert!(place.audit().is_empty());
+    let would = place.tried(&["clients", "add", "-", "--dry-run"], &place.metadata().to_string());
+    assert!(out(&would).ends_with("(nothing was done)\n"), "{}", err(&would));
+    assert!(place.audit().is_empty());
+}
+
+#[test]
+fn clients_are_moved_from_one_store_to_another_all_or_none() {
+    let place = Stored::new();
+    let ids = [place.add(), place.add()];
+    place.done(&["clients", "disable", &ids[1], "--yes"]);
+    let listed = place.done(&["clients", "list", "--json"]);
+    let Stored { redis, deployment: first, .. } = place;
+    let other = Stored::on(redis, "other");
+    // The user of the operator has rights on another prefix alone.
+    let tried = other.tried(&["clients", "import", "-"], &listed);
+    assert!(tried.status.code() == Some(1) && err(&tried).contains("Redis"), "{}", err(&tried));
+    let import = |text: &str, code: i32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["clients", "import", "-", "--config"]).arg(other.deployment.config());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        (out(&output), err(&output))
+    };
+    let mut spoilt: Value = serde_json::from_str(&listed).expect("JSON");
+    let last = spoilt["clients"].as_array_mut().expect("a list").last_mut().expect("there are some");
+    last["registration"]["members"]["scope"] = "openid loans".into();
+    let (_, said) = import(&spoilt.to_string(), 2);
+    assert!(said.contains("scope: ") && said.contains("loans"), "{said}");
+    let serving = Serving::start(&other.deployment);
+    let heard = |id: &str| till(&first, id, (serving.port, &other.deployment.read("ca.pem")));
+    assert_eq!((heard(&ids[0]), heard(&ids[1])), (Some(401), Some(401)), "none of them is there");
+    let (said, _) = import(&listed, 0);
+    assert!(ids.iter().all(|id| said.contains(id)) && !said.contains("till-7"), "{said}");
+    assert_eq!((heard(&ids[0]), heard(&ids[1])), (Some(400), Some(401)), "one is disabled there, too");
+    assert!(import(&listed, 0).0.contains("2 are there already"));
+    let (_, said) = import(&listed.replace("Corner Shop, till 12", "Corner Shop, till 13"), 2);
+    assert!(said.contains("is registered here already, and otherwise"), "{said}");
+    assert!(import("{}", 2).1.contains("is not what `clients list --json` prints"));
+}
+
+#[test]
+fn clients_of_the_configuration_are_shown_here_and_changed_there() {
+    let place = Stored::new();
+    let entry = "[[clients]]\nclient_id = \"till-7\"\n";
+    place.deployment.edit(entry, &format!("{entry}disabled = true\n"));
+    let table = place.done(&["clients", "list"]);
+    assert!(table.lines().any(|line| line.starts_with("till-7 ") && line.contains("  disabled  ")), "{table}");
+    for change in ["disable", "enable", "remove"] {
+        let said = place.refused(2, &["clients", change, "till-7", "--yes"]);
+        assert!(said.contains("disabled = true") && said.contains("server.toml"), "{said}");
+    }
+    assert!(place.done(&["clients", "show", "till-7"]).contains("configuration"));
+    assert!(place.refused(2, &["clients", "show", "till-8"]).contains("there is no client till-8"));
+}
+
+#[test]
+fn what_lives_is_listed_and_ended_for_a_client_or_a_user() {
+    let place = Stored::new();
+    for (client, sub) in [("till-7", "alice"), ("till-7", "bob"), ("till-9", "alice")] {
+        place.give(client, sub);
+    }
+    let all = place.live(&[]);
+    assert_eq!(all.len(), 9);
+    assert_eq!(place.live(&["--client", "till-7", "--user", "bob"]).len(), 3);
+    let table = place.done(&["grants", "list", "--user", "bob"]);
+    let head: Vec<&str> = table.lines().next().expect("a head").split_whitespace().collect();
+    assert_eq!(head, ["kind", "client_id", "user", "scope", "since", "until", "SHA-256"]);
+    let digest = Digest::of(b"access till-7 bob").to_string();
+    assert!(table.lines().any(|line| line.starts_with("access token   till-7") && line.ends_with(&digest)), "{table}");
+    let would = place.done(&["grants", "revoke", "--user", "alice", "--dry-run"]);
+    assert_eq!(would, "requests: 2, refresh tokens: 2, access tokens: 2\n(nothing was done)\n");
+    assert_eq!(place.live(&[]), all);
+    assert!(place.refused(2, &["grants", "revoke", "--user", "alice"]).contains("--yes"));
+    assert!(place.refused(2, &["grants", "revoke", "--yes"]).contains("--client"));
+    let said = place.done(&["grants", "revoke", "--client", "till-7", "--user", "alice", "--yes"]);
+    assert_eq!(said, "requests: 1, refresh tokens: 1, access tokens: 1\nended\n");
+    let said: Value =
+        serde_json::from_str(&place.done(&["grants", "revoke", "--user", "alice", "--yes", "--json"])).expect("JSON");
+    assert_eq!(said, json!({"ended": {"requests": 1, "refresh_tokens": 1, "access_tokens": 1}, "dry_run": false}));
+    assert!(place.live(&[]).iter().all(|(_, client, sub)| client == "till-7" && sub == "bob"));
+    place.done(&["grants", "revoke", "--client", "till-7", "--yes"]);
+    assert!(place.live(&[]).is_empty());
+    let audit: Vec<Value> = place.audit().into_iter().filter(|line| line["event"] == "grants_revoked").collect();
+    assert_eq!(audit.len(), 3);
+    assert_eq!((&audit[0]["client_id"], &audit[0]["user"]), (&json!("till-7"), &json!(Digest::of(b"alice"))));
+    assert_eq!((&audit[2]["client_id"], &audit[2]["user"]), (&json!("till-7"), &Value::Null));
+}
+
+#[test]
+fn a_token_is_ended_by_its_digest_or_by_itself() {
+    let place = Stored::new();
+    place.give("till-7", "alice");
+    place.give("till-7", "bob");
+    let digest = Digest::of(b"access till-7 alice").to_string();
+    let said = place.done(&["tokens", "revoke", &digest]);
+    assert!(said.contains("access token  till-7") && said.ends_with("ended\n"), "{said}");
+    assert!(place.refused(1, &["tokens", "revoke", &digest]).contains("no token of that digest"));
+    let said = place.done_with(&["tokens", "revoke", "--stdin"], "refresh till-7 bob\n");
+    assert!(said.contains("refresh token  till-7"), "{said}");
+    let left: Vec<_> = place.live(&[]).into_iter().map(|(kind, _, sub)| (kind, sub)).collect();
+    let expected = [("access_token", "bob"), ("pending", "alice"), ("pending", "bob"), ("refresh_token", "alice")];
+    assert_eq!(left, expected.map(|(kind, sub)| (kind.to_owned(), sub.to_owned())));
+    for wrong in [&["tokens", "revoke"][..], &["tokens", "revoke", "short"], &["tokens", "revoke", &digest, "--stdin"]]
+    {
+        place.refused(2, wrong);
+    }
+    let recorded: Vec<Value> = place.audit().into_iter().filter(|line| line["event"] == "token_revoked").collect();
+    assert_eq!(recorded[0]["token"], digest.as_str());
+}
+
+#[test]
+fn a_user_of_redis_who_may_not_list_keys_is_told_whom_to_be() {
+    let place = Stored::new();
+    place.give("till-7", "alice");
+    let config = place.deployment.config();
+    let config = config.to_str().expect("UTF-8");
+    for command in [&["clients", "list"][..], &["grants", "list"], &["grants", "revoke", "--user", "alice", "--yes"]] {
+        let refused = countersign(&[command, &["--config", config]].concat());
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(err(&refused).contains("(SCAN); docs/redis.md has the ACL"), "{}", err(&refused));
+        assert!(!err(&refused).contains(PASSWORD));
+    }
+    let status = countersign(&["status", "--config", config]);
+    assert!(out(&status).contains("requests: not known: Redis does not allow this user"), "{}", out(&status));
+    assert!(
+        place
+            .done(&["status"])
+            .contains("  requests: 1 pending, 0 approved and not come for; 1 refresh tokens, 1 access tokens\n")
+    );
+    assert_eq!(place.live(&[]).len(), 3);
+    assert!(place.refused(2, &["grants", "list", "--store-user", "x"]).contains("--store-user"));
+}
+
+#[test]
+fn what_only_a_server_remembers_cannot_be_looked_at_from_beside() {
+    let deployment = Deployment::new();
+    let config = deployment.config();
+    let config = config.to_str().expect("UTF-8");
+    let listed = countersign(&["clients", "list", "--config", config]);
+    assert_eq!(listed.status.code(), Some(0));
+    assert!(out(&listed).contains("till-7") && err(&listed).contains("store.kind is memory"), "{}", err(&listed));
+    for command in [
+        &["grants", "list"][..],
+        &["grants", "revoke", "--user", "alice", "--yes"],
+        &["tokens", "revoke", "--stdin"],
+        &["clients", "add", "/dev/null"],
+    ] {
+        let refused = countersign(&[command, &["--config", config]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{command:?}");
+        assert!(err(&refused).contains("store.kind is memory"), "{}", err(&refused));
+    }
+}
+
+#[test]
+fn a_redis_that_is_away_and_an_audit_file_that_cannot_be_written_are_told_and_nothing_is_done() {
+    let mut place = Stored::new();
+    place.give("till-7", "alice");
+    place.deployment.edit("\n[audit]\nfile = \"audit.jsonl\"\n", "\n[audit]\nfile = \"/dev/full\"\n");
+    let said = place.refused(1, &["grants", "revoke", "--user", "alice", "--yes"]);
+    assert!(said.contains("/dev/full") && said.contains("nothing was done"), "{said}");
+    assert_eq!(place.live(&[]).len(), 3);
+    place.redis.stop();
+    let said = place.refused(1, &["grants", "list"]);
+    assert!(said.contains("Redis cannot be used"), "{said}");
+}
