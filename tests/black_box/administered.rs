@@ -227,3 +227,33 @@ async fn registered_clients_are_listed_in_service_or_not_and_those_that_went_are
     expected.sort();
     assert_eq!(listed, expected);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_what_was_approved_before_no_token_lives_however_the_race_went() {
+    let mut handed_out = 0;
+    for _ in 0..10 {
+        let (bank, store) = open().await;
+        let till = till9(&bank);
+        let mut approved = Vec::new();
+        for _ in 0..8 {
+            let auth_req_id = till.backchannel(|request| request).await.text("auth_req_id");
+            assert_eq!(bank.approve(&auth_req_id).await.status, 204);
+            approved.push(auth_req_id);
+        }
+        let whose = Whose { client_id: Some("till-9".into()), sub: None };
+        let collected = futures_util::future::join_all(approved.iter().map(|auth_req_id| till.poll(auth_req_id)));
+        let (collected, ended) = tokio::join!(collected, store.end_all(&whose, bank.clock.now()));
+        ended.expect("it can be");
+        for heard in collected {
+            if heard.status == 200 {
+                handed_out += 1;
+                assert!(!is_live(&bank, &heard.text("access_token")).await, "it was approved before");
+            } else {
+                // The approval was ended before the poll, or under its hands.
+                let error = &heard.body["error"];
+                assert!(heard.status == 400 && (error == "access_denied" || error == "invalid_grant"), "{heard:#?}");
+            }
+        }
+    }
+    assert!(handed_out < 80, "the race was never won by the operator");
+}

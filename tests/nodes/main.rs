@@ -45,5 +45,6 @@ mod key_space;
 mod one_winner;
 mod pings;
 mod recorded;
+mod rotated;
 mod unknown;
 mod versions;

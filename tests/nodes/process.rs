@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::bank::{certificates, configuration, pkcs8};
+use crate::bank::{certificates, configuration, pkcs8, pki};
 use crate::node::on_redis;
 use crate::server::RedisServer;
 
@@ -77,6 +77,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one on the Redis behind `port` and waits until it is ready.
     pub(crate) fn start(port: u16, webhook: &Webhook) -> Self {
+        Self::signing_with(&pki().join("keys"), (port, webhook))
+    }
+
+    /// The same, with the keys in that folder.
+    pub(crate) fn signing_with(keys: &Path, (port, webhook): (u16, &Webhook)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("server.toml");
         let password = folder.path().join("password");
@@ -88,6 +93,7 @@ impl Process {
             .replace("\nlisten = \"127.0.0.1:9443\"", "\nlisten = \"127.0.0.1:0\"")
             .replace("\ninternal_listen = \"127.0.0.1:9444\"", "\ninternal_listen = \"127.0.0.1:0\"")
             .replace("https://localhost:9445", &webhook.url)
+            .replace(pki().join("keys").to_str().expect("UTF-8"), keys.to_str().expect("UTF-8"))
             .replace("format = \"pretty\"", "format = \"json\"");
         fs::write(&path, text + "\n[audit]\nfile = \"audit.jsonl\"\n").expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
@@ -109,6 +115,11 @@ impl Process {
         let port =
             |name: &str| ready[name].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok()).expect("a port");
         Self { child, public: port("listen"), internal: port("internal_listen"), folder }
+    }
+
+    /// Its configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("server.toml")
     }
 
     /// What it recorded.

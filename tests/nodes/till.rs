@@ -60,6 +60,11 @@ impl Till {
         Heard::of(self.bank.post(url).header("content-type", "application/json").body(body)).await
     }
 
+    /// The published keys.
+    pub(crate) async fn jwks(&self, at: &Process) -> Heard {
+        Heard::of(self.http.get(format!("https://localhost:{}/jwks", at.public))).await
+    }
+
     /// Whether `at` can be relied on.
     pub(crate) async fn ready(&self, at: &Process) -> Heard {
         Heard::of(self.bank.get(format!("https://localhost:{}/readyz", at.internal))).await

@@ -66,7 +66,10 @@ fn schedule(entry: &Entry, now: Timestamp) -> String {
         (State::Revoked, ..) => "revoked: nothing that it signed is believed any more, from now on".to_owned(),
         (State::Next, None, ..) => "published now; signs when it is promoted, or at the next rotation".to_owned(),
         (State::Active, Some(from), None, _) if from < now => "signs on, until another one takes over".to_owned(),
-        (State::Next | State::Active, Some(from), None, _) => format!("published now; signs from {} on", when(from)),
+        (State::Next | State::Active, Some(from), None, _) => {
+            let published = if life.published < now { "" } else { "published now; " };
+            format!("{published}signs from {} on", when(from))
+        }
         (State::Next | State::Active, _, Some(until), Some(verifies)) => {
             format!("signs until {}, verifies until {}", when(until), when(verifies))
         }
