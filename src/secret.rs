@@ -171,14 +171,19 @@ impl Pseudonyms {
     }
 }
 
-/// Locks what the servers of one issuer hand on to each other through the store: who has not the key learns its length and no more.
+/// Locks what lies where others may read: who has not the key learns its length and no more.
 #[derive(Clone)]
-pub struct Vault(Secret);
+pub struct Vault(Secret, &'static str);
 
 impl Vault {
-    /// What is locked under `key` opens under `key`.
+    /// For what the servers of one issuer hand on to each other through the store. What is locked under `key` opens under `key`.
     pub const fn under(key: Secret) -> Self {
-        Self(key)
+        Self(key, "vault")
+    }
+
+    /// For private keys on the disk.
+    pub const fn of_keys(key: Secret) -> Self {
+        Self(key, "keys")
     }
 
     /// `text`, locked. The same text locked twice is the same, which AES-GCM-SIV is made to bear.
@@ -192,7 +197,7 @@ impl Vault {
     }
 
     fn key(&self) -> Digest {
-        Digest::of_parts(&["vault", self.0.reveal()])
+        Digest::of_parts(&[self.1, self.0.reveal()])
     }
 }
 

@@ -13,7 +13,6 @@ use crate::config::Config;
 use crate::config::store::Storage;
 use crate::jose::life::State;
 use crate::keys::Manifest;
-use crate::keys::folder::Folder;
 use crate::store::administration::{Kind, Whose};
 
 /// A certificate that ends sooner wants looking after. In days; taste.
@@ -55,7 +54,7 @@ pub(super) fn run(path: &Path, (login, as_json): (&Login, bool)) -> ExitCode {
 }
 
 fn keys(config: &Config, now: Timestamp) -> Vec<Line> {
-    let manifest = match Folder::at(&config.keys).view() {
+    let manifest = match config.keys.view() {
         Ok(manifest) => manifest,
         Err(says) => return vec![Line { wants: true, of: "keys".to_owned(), says }],
     };
@@ -79,13 +78,19 @@ fn keys(config: &Config, now: Timestamp) -> Vec<Line> {
             says: format!("{}{age}{next}", state.name()),
         }
     });
-    lines.chain(strays(config, &manifest)).collect()
+    lines.chain(strays(config, &manifest)).chain(unsealed(config, &manifest)).collect()
 }
 
 fn strays(config: &Config, manifest: &Manifest) -> Option<Line> {
-    let strays = Folder::at(&config.keys).strays(manifest);
+    let strays = config.keys.strays(manifest);
     let says = format!("{} lies there too and is not used", strays.join(", "));
     (!strays.is_empty()).then(|| Line { wants: true, of: "keys".to_owned(), says })
+}
+
+fn unsealed(config: &Config, manifest: &Manifest) -> Option<Line> {
+    let plain = config.keys.unsealed_files(manifest);
+    let says = format!("not sealed: {}; a file goes when its key was rotated and has retired", plain.join(", "));
+    (!plain.is_empty()).then(|| Line { wants: true, of: "keys".to_owned(), says })
 }
 
 fn becomes(changes: Option<Timestamp>) -> String {

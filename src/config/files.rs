@@ -14,7 +14,7 @@ use crate::config::reader::Section;
 use crate::http::tls::{Chain, ends};
 use crate::jose::jwk::KeySet;
 use crate::keys::folder::Folder;
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::wire::json::{self, Object};
 
 const LARGEST: u64 = 1024 * 1024;
@@ -181,11 +181,11 @@ impl Files {
         KeySet::parse(text.as_bytes()).map_err(|why| section.fault(key, &format!("{path}: {why}"))).ok()
     }
 
-    /// A folder of keys that this server signs with.
-    pub(super) fn folder(&self, section: &Section<'_>, key: &str, path: &str) -> Folder {
+    /// A folder of keys that this server signs with, and what they are sealed in.
+    pub(super) fn folder(&self, section: &Section<'_>, key: &str, (path, vault): (&str, Option<Vault>)) -> Folder {
         let folder = self.folder.join(path);
         self.read.borrow_mut().push(Look::at(section.name(key), &folder));
-        Folder::at(&folder)
+        Folder::at(&folder, vault)
     }
 
     /// A file that nobody but its owner may read.

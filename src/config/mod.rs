@@ -30,6 +30,7 @@ use crate::http::serve::Limits;
 use crate::http::tls::{self, Authorities, Certificates};
 use crate::jose::alg::Alg;
 use crate::jose::keyring::Keyring;
+use crate::keys::folder::Folder;
 use crate::outbound::Failed;
 use crate::outbound::authenticator::Authenticator;
 use crate::profile::client::Client;
@@ -84,7 +85,7 @@ pub struct Config {
     /// Where what happens is recorded; without it, in the log.
     pub audit: Option<PathBuf>,
     /// The folder of the keys.
-    pub keys: PathBuf,
+    pub keys: Folder,
     /// Every file and folder that was read for it, itself among them.
     pub files: Vec<Look>,
     /// Every certificate in them, by its path there, and when it ends.

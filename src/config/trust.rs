@@ -1,21 +1,22 @@
 //! `[keys]`, `[registration]` and `[[login_hint_token_issuers]]`: what this server signs with, and whose word it takes.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use crate::config::Mode;
 use crate::config::files::Files;
 use crate::config::reader::Section;
 use crate::jose::keyring::{Keyring, Ring};
-use crate::keys::folder::Contents;
+use crate::keys::folder::{Contents, Folder};
 use crate::profile::enrolled::Registrars;
 use crate::profile::vouchers::{Voucher, Vouchers};
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::wire::inbound::is_b64token;
 
 /// The keys in `folder`, and the public ones of those that were retired; and where the folder is.
-pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, PathBuf)> {
-    let folder = section.string("folder").map(|folder| files.folder(&section, "folder", &folder));
+pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, Folder)> {
+    let key = section.optional_string("sealing_key");
+    let vault = key.and_then(|path| files.secret(&section, "sealing_key", &path)).map(Vault::of_keys);
+    let folder = section.string("folder").map(|folder| files.folder(&section, "folder", (&folder, vault)));
     let contents = folder.as_ref().and_then(|folder| {
         let noted = |faults: Vec<String>| faults.iter().for_each(|says| section.fault("folder", says));
         folder.contents().map_err(noted).ok()
@@ -29,7 +30,7 @@ pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, 
         ring.map(|ring| if kept { ring.kept() } else { ring })
     });
     section.end();
-    Some((Keyring::new(ring?), folder?.path().to_owned()))
+    Some((Keyring::new(ring?), folder?))
 }
 
 /// Who may register clients.

@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
 use crate::jose::life::Life;
-use crate::keys::{Entry, Manifest, VERSION};
-use crate::secret::{Digest, Secret};
+use crate::keys::{Entry, Manifest, VERSION, sealed};
+use crate::secret::{Digest, Secret, Vault};
 
 /// What says which key is what.
 const MANIFEST: &str = "keyring.json";
@@ -32,8 +32,9 @@ pub struct Contents {
     pub kept: bool,
 }
 
-/// A keys folder.
-pub struct Folder(PathBuf);
+/// A keys folder, and what its private keys are sealed in, if they are.
+#[derive(Clone)]
+pub struct Folder(PathBuf, Option<Vault>);
 
 /// What is to be in force.
 pub struct Draft {
@@ -50,8 +51,8 @@ pub struct Locked<'a> {
 
 impl Folder {
     /// The one at `path`, wherever that leads by and by.
-    pub fn at(path: &Path) -> Self {
-        Self(path.to_owned())
+    pub fn at(path: &Path, vault: Option<Vault>) -> Self {
+        Self(path.to_owned(), vault)
     }
 
     /// The same where it is now: nothing that is changed in it ends up in another one that is put in its place.
@@ -59,7 +60,8 @@ impl Folder {
     /// # Errors
     /// It is not there.
     pub fn where_it_is(&self) -> Result<Self, String> {
-        self.0.canonicalize().map(Self).map_err(|error| format!("{}: {error}", self.0.display()))
+        let found = self.0.canonicalize().map_err(|error| format!("{}: {error}", self.0.display()))?;
+        Ok(Self(found, self.1.clone()))
     }
 
     /// Where it is.
@@ -164,12 +166,26 @@ impl Folder {
             return Err(format!("{}: {name} is not a file beside it", self.0.join(MANIFEST).display()));
         }
         let path = self.0.join(name);
-        let key = read(&path)?;
+        let key = self.read(&path)?;
         if key.kid() == entry.kid {
             Ok(Some(key))
         } else {
             Err(format!("{}: it is another key than keyring.json says", path.display()))
         }
+    }
+
+    fn read(&self, path: &Path) -> Result<SigningKey, String> {
+        let pem = sealed::open(private(path)?, self.1.as_ref());
+        pem.map_err(str::to_owned)
+            .and_then(|pem| parse(pem.reveal()))
+            .map_err(|why| format!("{}: {why}", path.display()))
+    }
+
+    /// The private keys of `manifest` that are not sealed, though they should be.
+    pub fn unsealed_files<'a>(&self, manifest: &'a Manifest) -> Vec<&'a str> {
+        let files = manifest.keys.iter().filter_map(|entry| entry.file.as_deref());
+        let plain = |name: &&str| private(&self.0.join(name)).is_ok_and(|text| !sealed::is_sealed(text.reveal()));
+        if self.1.is_some() { files.filter(plain).collect() } else { Vec::new() }
     }
 
     /// The keys of a folder that has no `keyring.json`, each with the name of its file.
@@ -184,7 +200,7 @@ impl Folder {
         }
         let (mut keys, mut faults) = (Vec::new(), Vec::new());
         for name in names {
-            match read(&self.0.join(&name)) {
+            match self.read(&self.0.join(&name)) {
                 Ok(key) => keys.push((name, key)),
                 Err(why) => faults.push(why),
             }
@@ -202,12 +218,13 @@ impl Locked<'_> {
         if self.folder.manifest()?.is_some() { Ok(()) } else { self.write(MANIFEST, &text(manifest)?) }
     }
 
-    /// Puts a private key beside the others, PEM.
+    /// Puts a private key beside the others, PEM, sealed where they are.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn keep(&self, kid: &str, pem: &Secret) -> Result<(), String> {
-        self.write(&file(kid), pem.reveal())
+        let text = self.folder.1.as_ref().map_or_else(|| pem.reveal().to_owned(), |vault| sealed::seal(pem, vault));
+        self.write(&file(kid), &text)
     }
 
     /// Has `draft` in force, and then destroys the private keys that it has no use for.
@@ -302,10 +319,6 @@ fn file(kid: &str) -> String {
     format!("{kid}.pem")
 }
 
-fn read(path: &Path) -> Result<SigningKey, String> {
-    parse(private(path)?.reveal()).map_err(|why| format!("{}: {why}", path.display()))
-}
-
 fn parse(pem: &str) -> Result<SigningKey, String> {
     let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| "no PKCS#8 key in PEM".to_owned())?;
     SigningKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|why| why.to_string())
@@ -337,7 +350,7 @@ mod tests {
     #[test]
     fn what_was_retired_is_known_without_its_private_part_and_what_was_revoked_is_not() {
         let temporary = tempfile::tempdir().expect("a folder");
-        let folder = Folder::at(temporary.path());
+        let folder = Folder::at(temporary.path(), None);
         let locked = folder.lock(|| panic!("nobody else is there")).expect("it is ours");
         let past = Some(Timestamp::from_seconds(900));
         let begun = Life { signs_from: past, ..Life::published(Timestamp::from_seconds(800)) };

@@ -4,6 +4,7 @@
 
 pub mod change;
 pub mod folder;
+mod sealed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::deployment::err;
+use crate::deployment::{countersign, err, out};
 use crate::keys::{Keys, published};
 use crate::serving::{Serving, sooner_or_later};
 
@@ -212,4 +212,35 @@ fn a_key_that_lies_there_unnamed_is_not_used_and_is_told_of() {
     assert!(err(&listed).contains("stray.pem lies there too and is not used"), "{}", err(&listed));
     assert_eq!(published(&keys, &serving), before);
     assert_eq!(keys.0.check().status.code(), Some(0));
+}
+
+/// Keys that are made with a sealing key, and one that was there before.
+#[test]
+fn keys_are_sealed_where_that_is_wanted_and_open_with_nothing_else() {
+    let keys = Keys::new();
+    keys.0.write("sealing.key", &"0123456789abcdef".repeat(4));
+    keys.0.expose("sealing.key", 0o600);
+    let folder = "folder = \"../certs/dev/keys\"\n";
+    keys.0.edit(folder, &format!("{folder}sealing_key = \"../certs/dev/sealing.key\"\n"));
+    let serving = Serving::start(&keys.0);
+    keys.done(&["rotate", "--now", "--yes"]);
+    let new = keys.one("ES256", "active");
+    sooner_or_later("it is taken", || published(&keys, &serving).contains(&new).then_some(()));
+    let text = keys.0.read(&format!("keys/{new}.pem"));
+    assert!(text.contains("SEALED KEY") && !text.contains("PRIVATE"), "{text}");
+    let config = keys.0.config();
+    let status = || out(&countersign(&["status", "--config", config.to_str().expect("UTF-8")]));
+    assert!(status().contains("! keys: not sealed: es256.pem, ps256.pem;"), "{}", status());
+    for alg in ["ES256", "PS256"] {
+        keys.done(&["revoke", &keys.one(alg, "retiring"), "--yes"]);
+    }
+    assert!(!status().contains("not sealed"), "{}", status());
+    let logged = serving.log().len();
+    keys.0.write("sealing.key", &"fedcba9876543210".repeat(4));
+    let says = "does not open with keys.sealing_key";
+    sooner_or_later("it is noticed", || serving.log()[logged..].contains(says).then_some(()));
+    assert!(err(&keys.0.check()).contains(says));
+    assert!(published(&keys, &serving).contains(&new), "what is open stays so");
+    keys.0.edit("sealing_key = \"../certs/dev/sealing.key\"\n", "");
+    assert!(err(&keys.0.check()).contains("keys.sealing_key names what opens it"));
 }

@@ -1,6 +1,7 @@
 //! A server that runs takes certificates, authorities and clients from its configuration when they change, and leaves everything as it was when it cannot.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign::cli::certs;
 use countersign::clock::{Clock, System};
@@ -30,7 +31,7 @@ pub(crate) fn till(deployment: &Deployment, client_id: &str, (port, ca): (u16, &
         assertion.reveal()
     );
     let mut trust = RootCertStore::empty();
-    trust.add_parsable_certificates([CertificateDer::from_pem_slice(ca.as_bytes()).expect("PEM")]);
+    trust.add_parsable_certificates(CertificateDer::pem_slice_iter(ca.as_bytes()).map(|one| one.expect("PEM")));
     let tls = ClientConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS).expect("they fit");
     let tls = tls.with_root_certificates(trust).with_no_client_auth();
     let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("a client");
@@ -141,5 +142,41 @@ fn what_is_read_at_a_start_alone_is_named_when_it_changes() {
     sooner_or_later("it is said", || {
         let said = serving.log();
         (said.contains("are read at the next start") && said.contains("bank.certificate")).then_some(())
+    });
+}
+
+#[test]
+fn under_load_new_certificates_cost_no_call_and_nor_do_bad_ones() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    let others = tempfile::tempdir().expect("a folder");
+    certs::dev(others.path(), "localhost", &System).expect("certificates");
+    let other = |name: &str| fs::read_to_string(others.path().join(name)).expect("it was made");
+    let (both, new) = (deployment.read("ca.pem") + &other("ca.pem"), other("ca.pem"));
+    let (closing, deployment, port) = (AtomicBool::new(false), &deployment, serving.port);
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut heard = Vec::new();
+                    while !closing.load(Ordering::SeqCst) {
+                        heard.push(till(deployment, "till-7", (port, &both)));
+                    }
+                    heard
+                })
+            })
+            .collect();
+        let logged = serving.log().len();
+        deployment.write("server-rsa.pem", "nothing");
+        sooner_or_later("it is noticed", || serving.log()[logged..].contains("tls.rsa_certificate").then_some(()));
+        for name in TLS {
+            deployment.write(name, &other(name));
+        }
+        sooner_or_later("it is shown", || till(deployment, "till-7", (port, &new)).filter(|status| *status == 400));
+        closing.store(true, Ordering::SeqCst);
+        for caller in callers {
+            let heard = caller.join().expect("it ends");
+            assert!(heard.len() > 5 && heard.iter().all(|status| *status == Some(400)), "{heard:?}");
+        }
     });
 }

@@ -54,7 +54,7 @@ enum Care {
 
 pub(super) fn run(options: Options) -> Result<(), Refused> {
     let config = load(&options.config)?;
-    let folder = Folder::at(&config.keys).where_it_is().map_err(Refused::Failed)?;
+    let folder = config.keys.where_it_is().map_err(Refused::Failed)?;
     let keys = Keys { folder, config, json: options.json };
     match options.command {
         Command::List => keys.list(),
