@@ -70,6 +70,8 @@ pub enum Event<'a> {
     GrantsRevoked { by: &'a str, client_id: Option<&'a str>, user: Option<Digest> },
     /// An operator ended a token.
     TokenRevoked { by: &'a str, token: Digest },
+    /// What was recorded just before, by the same operator, was not done, or not to its end.
+    NotDone { by: &'a str, did: &'a str },
     /// The file can be written again, after it could not.
     Resumed,
 }
@@ -195,12 +197,13 @@ fn append(page: &mut Option<File>, path: &Path, text: &[u8]) -> io::Result<()> {
         Some(file) => file,
         none => none.insert(open(path)?),
     };
+    // Another process may write to it, too: an operator's command, for one. What it wrote is not cut off.
+    file.lock()?;
     let before = file.metadata()?.len();
     let written = file.write_all(text).and_then(|()| file.sync_data());
-    if written.is_err() {
-        file.set_len(before)?;
-    }
-    written
+    let tidied = if written.is_err() { file.set_len(before) } else { Ok(()) };
+    file.unlock()?;
+    tidied.and(written)
 }
 
 /// Opens the file, and sees to it that it will be found after a power cut. A line that a power cut broke off is ended.
@@ -310,5 +313,20 @@ mod tests {
         assert!(!audit.is_failing());
         let text = std::fs::read_to_string(folder.path().join("later/audit.jsonl")).expect("it is there");
         assert_eq!(text, "{\"at\":1000,\"event\":\"resumed\"}\n");
+    }
+
+    /// What somebody else wrote meanwhile is not cut off with what could not be written: the lock is held from before the first byte until after the last.
+    #[tokio::test]
+    async fn whoever_writes_to_the_file_waits_for_whoever_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.jsonl");
+        let audit = Audit::to(&path).expect("a thread");
+        audit.record(approved(), AT).await.expect("it can be written");
+        let other = File::open(&path).expect("there");
+        other.lock().expect("it is free");
+        let late = audit.record(approved(), AT).await;
+        assert_eq!(late.expect_err("somebody else writes").reason, Reason::TemporarilyUnavailable);
+        other.unlock().expect("it was ours");
+        audit.record(approved(), AT).await.expect("it can be written");
     }
 }

@@ -13,6 +13,7 @@ use rcgen::{
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::cli::operator::{ended, say};
 use crate::clock::{Clock, System};
 use crate::jose::keyring::SigningKey;
 
@@ -38,8 +39,8 @@ pub(super) fn run(command: Command) -> ExitCode {
     match dev(&out, &host, &System) {
         Ok(()) => {
             let made = out.canonicalize().unwrap_or(out);
-            println!("{}: made, valid for {DAYS} days; certs/README.md says what is what", made.display());
-            ExitCode::SUCCESS
+            let says = format!("{}: made, valid for {DAYS} days; certs/README.md says what is what\n", made.display());
+            ended("certs", say(&says))
         }
         Err(error) => {
             eprintln!("{}: {error}", out.display());

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::cli::operator::{ended, say};
 use crate::config::Config;
 use crate::config::reader::Fault;
 
@@ -11,13 +12,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
     match Config::load(path) {
         Ok(config) => {
             let issuer = &config.profile.issuer().issuer;
-            println!(
-                "{}: ok ({issuer}, profile {}, {} registered)",
-                path.display(),
-                config.profile.rules().name,
-                config.clients.len()
-            );
-            ExitCode::SUCCESS
+            let (path, rules) = (path.display(), config.profile.rules());
+            let count = config.clients.len();
+            ended("check", say(&format!("{path}: ok ({issuer}, profile {}, {count} registered)\n", rules.name)))
         }
         Err(faults) => refuse(path, &faults),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::audit::Event;
-use crate::cli::operator::{Refused, load, record};
+use crate::cli::operator::{Refused, load, recorded, user};
 use crate::clock::{Clock as _, System, Timestamp};
 use crate::config::Config;
 use crate::config::store::Storage;
@@ -14,7 +14,9 @@ use crate::error::Rejection;
 use crate::keys::folder::private;
 use crate::secret::{self, Secret};
 use crate::store::Store;
-use crate::store::redis::place::Credentials;
+use crate::store::backend::{Backend as _, Key};
+use crate::store::redis::Redis;
+use crate::store::redis::place::{Credentials, Place};
 
 /// As whom to appear to the store.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,6 +32,8 @@ pub(super) struct Login {
 /// The configured store, without a server.
 pub(super) struct Desk {
     pub(super) config: Config,
+    /// Who works at it.
+    pub(super) by: String,
     store: Store,
     runtime: Runtime,
 }
@@ -55,13 +59,21 @@ impl Desk {
         }
         let vault = vault.clone();
         let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| Refused::failed(&error))?;
-        let backend = runtime.block_on(config.backend(Arc::new(System)));
+        // Whether it is fit to be relied on is for servers to ask: an operator may be here because it is not.
+        let backend = Arc::new(runtime.block_on(Redis::at(Place::clone(place), Arc::new(System), false)));
         if let Some(trouble) = backend.trouble() {
-            return Err(Refused::Failed(trouble.to_string()));
+            let named = login.store_user.is_some();
+            let trouble = trouble.to_string();
+            let trouble = if named {
+                trouble.replace("store.user or store.password", "--store-user or --store-password")
+            } else {
+                trouble
+            };
+            eprintln!("{trouble}");
         }
         let beside = (config.profile.clone(), Arc::new(secret::System) as _);
         let store = Store::new((backend, vault), config.clients.clone(), beside);
-        Ok(Self { config, store, runtime })
+        Ok(Self { config, by: user(), store, runtime })
     }
 
     /// Has the store do something.
@@ -72,12 +84,30 @@ impl Desk {
         self.runtime.block_on(what(&self.store)).map_err(|refusal| Refused::Failed(refusal.cause.to_owned()))
     }
 
-    pub(super) fn record(&self, events: &[Event<'_>]) -> Result<(), Refused> {
-        record(&self.config, events, now())
+    /// Does `what` by the name of `did`, once `event` is recorded.
+    pub(super) fn recorded<T>(
+        &self,
+        did: &str,
+        event: Event<'_>,
+        what: impl FnOnce() -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        recorded((self.config.audit.as_deref(), &self.by, did), &[event], what)
     }
 }
 
 /// By the clock of this machine, as a server's.
 pub(super) fn now() -> Timestamp {
     System.now()
+}
+
+/// What there is to say of records that this version cannot read, after everything else was done.
+pub(super) fn unread(keys: &[Key]) -> Result<(), Refused> {
+    let Some(first) = keys.first() else { return Ok(()) };
+    let count = keys.len();
+    Err(Refused::Failed(format!(
+        "{count} record{} of another version of this program cannot be read and stay as they are, the first of them {:?} {}; use the program that the servers are of",
+        if count == 1 { "" } else { "s" },
+        first.family,
+        first.digest
+    )))
 }

@@ -3,16 +3,17 @@
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::slice;
 
 use clap::Subcommand;
 use serde_json::json;
 
 use crate::audit::Event;
-use crate::cli::desk::{Desk, Login, now};
-use crate::cli::operator::{How, Refused, confirm, ended, say, user};
-use crate::cli::shown::{aligned, date};
+use crate::cli::desk::{Desk, Login, now, unread};
+use crate::cli::operator::{How, Refused, confirm, ended, say};
+use crate::cli::shown::{aligned, date, plain};
 use crate::secret::{Digest, Secret};
-use crate::store::administration::{Ended, Kind, Live, Whose};
+use crate::store::administration::{Ended, Found, Kind, Live, Whose};
 
 /// For every command.
 #[derive(Debug, clap::Args)]
@@ -70,6 +71,9 @@ pub(super) struct TokenOptions {
     /// The configuration of the server whose store it is
     #[arg(long, value_name = "FILE", global = true, default_value = "deploy/server.toml")]
     config: PathBuf,
+    /// Say it in JSON
+    #[arg(long, global = true)]
+    json: bool,
     #[command(flatten)]
     login: Login,
     #[command(subcommand)]
@@ -81,12 +85,14 @@ pub(super) struct TokenOptions {
 enum TokenCommand {
     /// End one token, at once. With a refresh token end the access tokens that came of it
     Revoke {
-        /// Its SHA-256, as the audit file and `grants list` have it
+        /// SHA-256 of the access token or refresh token, as the audit file and `grants list` have it
         #[arg(allow_hyphen_values = true, required_unless_present = "stdin", conflicts_with = "stdin")]
         digest: Option<Digest>,
         /// Read the token itself from standard input, so that no list of commands has it
         #[arg(long)]
         stdin: bool,
+        #[command(flatten)]
+        how: How,
     },
 }
 
@@ -103,31 +109,39 @@ fn grants(options: Options) -> Result<(), Refused> {
     match options.command {
         Command::List { of } => {
             let whose = of.whose();
-            let live = desk.ask(|store| store.whatever_lives(&whose, now()))?;
-            if options.json { say(&format!("{:#}\n", json!({"grants": live}))) } else { say(&table(&live)) }
+            let Found { these, unread: left } = desk.ask(|store| store.whatever_lives(&whose, now()))?;
+            let text = if options.json { format!("{:#}\n", json!({"grants": these})) } else { table(&these) };
+            say(&text)?;
+            unread(&left)
         }
         Command::Revoke { of, how } => revoke(&desk, &of.whose(), (how, options.json)),
     }
 }
 
 fn revoke(desk: &Desk, whose: &Whose, (how, as_json): (How, bool)) -> Result<(), Refused> {
-    if how.dry_run || !how.yes {
-        let live = desk.ask(|store| store.whatever_lives(whose, now()))?;
-        let count = |kinds: &[Kind]| live.iter().filter(|live| kinds.contains(&live.kind)).count();
-        let would = Ended {
-            requests: count(&[Kind::Pending, Kind::Approved]),
-            refresh_tokens: count(&[Kind::RefreshToken]),
-            access_tokens: count(&[Kind::AccessToken]),
-        };
-        if how.dry_run {
-            return tell(would, (true, as_json));
-        }
-        confirm(&format!("this ends {}", words(would).trim_end()))?;
+    // Whoever may not look has not begun.
+    let Found { these, unread: left } = desk.ask(|store| store.whatever_lives(whose, now()))?;
+    let count = |kinds: &[Kind]| these.iter().filter(|live| kinds.contains(&live.kind)).count();
+    let would = Ended {
+        requests: count(&[Kind::Pending, Kind::Approved]),
+        refresh_tokens: count(&[Kind::RefreshToken]),
+        access_tokens: count(&[Kind::AccessToken]),
+    };
+    if how.dry_run {
+        tell(would, (true, as_json))?;
+        return unread(&left);
     }
-    let (by, user) = (user(), whose.sub.as_deref().map(|sub| Digest::of(sub.as_bytes())));
-    desk.record(&[Event::GrantsRevoked { by: &by, client_id: whose.client_id.as_deref(), user }])?;
-    let ended = desk.ask(|store| store.end_all(whose, now()))?;
-    tell(ended, (false, as_json))
+    if !how.yes {
+        let client = whose.client_id.as_deref().map(|client| format!(" of {}", plain(client)));
+        let user = whose.sub.as_deref().map(|user| format!(" for {}", plain(user)));
+        let of = client.unwrap_or_default() + &user.unwrap_or_default();
+        confirm(&format!("this ends everything{of}: {}", words(would).trim_end()))?;
+    }
+    let user = whose.sub.as_deref().map(|sub| Digest::of(sub.as_bytes()));
+    let event = Event::GrantsRevoked { by: &desk.by, client_id: whose.client_id.as_deref(), user };
+    let (ended, left) = desk.recorded("revoke grants", event, || desk.ask(|store| store.end_all(whose, now())))?;
+    tell(ended, (false, as_json))?;
+    unread(&left)
 }
 
 fn words(Ended { requests, refresh_tokens, access_tokens }: Ended) -> String {
@@ -153,7 +167,7 @@ fn table(live: &[Live]) -> String {
         [
             kind.to_owned(),
             live.client_id.clone(),
-            live.sub.clone().unwrap_or_else(|| "-".to_owned()).replace(char::is_control, " "),
+            live.sub.clone().unwrap_or_else(|| "-".to_owned()),
             live.scope.join(" "),
             date(live.since),
             date(live.until),
@@ -165,7 +179,7 @@ fn table(live: &[Live]) -> String {
 }
 
 fn tokens(options: TokenOptions) -> Result<(), Refused> {
-    let TokenOptions { config, login, command: TokenCommand::Revoke { digest, stdin } } = options;
+    let TokenOptions { config, json: as_json, login, command: TokenCommand::Revoke { digest, stdin, how } } = options;
     let desk = Desk::open(&config, &login)?;
     let digest = match digest {
         Some(digest) if !stdin => digest,
@@ -175,14 +189,22 @@ fn tokens(options: TokenOptions) -> Result<(), Refused> {
             Secret::new(text.trim().to_owned()).digest()
         }
     };
-    let by = user();
-    desk.record(&[Event::TokenRevoked { by: &by, token: digest }])?;
-    let ended = desk.ask(|store| store.end_token(digest, now()))?;
     let none = || {
         Refused::Failed(format!(
-            "no token of that digest ({digest}) is live: it is unknown, has expired, or was revoked before"
+            "no token of that digest ({digest}) is live: it is unknown, has expired, or was revoked before; requests are ended by `countersign grants revoke`"
         ))
     };
-    let live = ended.ok_or_else(none)?;
-    say(&format!("{}ended\n", table(&[live])))
+    let live = desk.ask(|store| store.token(digest, now()))?.ok_or_else(none)?;
+    let shown = table(slice::from_ref(&live));
+    if !how.dry_run {
+        if !how.yes {
+            confirm(&format!("{shown}It is dead from then on."))?;
+        }
+        let event = Event::TokenRevoked { by: &desk.by, token: digest };
+        desk.recorded("revoke a token", event, || desk.ask(|store| store.end_token(digest, now()))?.ok_or_else(none))?;
+    }
+    if as_json {
+        return say(&format!("{:#}\n", json!({"ended": live, "dry_run": how.dry_run})));
+    }
+    say(&format!("{shown}{}\n", if how.dry_run { "(nothing was done)" } else { "ended" }))
 }

@@ -1,6 +1,5 @@
 //! `countersign manual` and `countersign completions`: what the command line knows of itself, for a system and for a shell.
 
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +7,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::cli::Cli;
+use crate::cli::operator::{ended, say};
 
 /// Writes a page for every command to `folder`.
 pub(super) fn pages(folder: &Path) -> ExitCode {
@@ -23,6 +23,7 @@ pub(super) fn pages(folder: &Path) -> ExitCode {
 
 /// Prints what a shell needs.
 pub(super) fn completions(shell: Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut io::stdout());
-    ExitCode::SUCCESS
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut text);
+    ended("completions", say(&String::from_utf8_lossy(&text)))
 }

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 
 use crate::audit::{Audit, Event};
-use crate::clock::Timestamp;
+use crate::clock::{Clock as _, System};
 use crate::config::Config;
+use crate::config::reader::Fault;
 
 /// Why nothing was done.
 #[derive(Debug)]
@@ -51,10 +52,12 @@ pub(super) fn ended(command: &str, outcome: Result<(), Refused>) -> ExitCode {
 
 /// The configuration, whose faults are told as `check` tells them.
 pub(super) fn load(path: &Path) -> Result<Config, Refused> {
-    Config::load(path).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Refused::Wrong(format!("{} cannot be used:\n{}", path.display(), faults.join("\n")))
-    })
+    Config::load(path).map_err(|faults| unusable(path, &faults))
+}
+
+pub(super) fn unusable(path: &Path, faults: &[Fault]) -> Refused {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Refused::Wrong(format!("{} cannot be used:\n{}", path.display(), faults.join("\n")))
 }
 
 /// Asks whoever sits there.
@@ -87,8 +90,12 @@ pub(super) fn user() -> String {
     named.unwrap_or_else(|| format!("uid {uid}"))
 }
 
+/// Prints `text`. Who has read enough, as `head` does, is no fault.
 pub(super) fn say(text: &str) -> Result<(), Refused> {
-    io::stdout().write_all(text.as_bytes()).map_err(|error| Refused::failed(&error))
+    match io::stdout().lock().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Refused::failed(&error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Makes sure that what this leaves at `path` is the server's to read: whoever runs this owns what is there, or the folder that it will be in.
@@ -110,9 +117,23 @@ fn owned((there, ours): (Option<u32>, Option<u32>)) -> Result<(), u32> {
     }
 }
 
-/// Records `events` where what the server does is recorded, too; without a file, nobody reads a log of ours.
-pub(super) fn record(config: &Config, events: &[Event<'_>], now: Timestamp) -> Result<(), Refused> {
-    let Some(path) = &config.audit else { return Ok(()) };
+/// Does `what` by the name of `did`, after `events` were recorded in the file at `audit`, where what the server does is recorded, too; without a file, nobody reads a log of ours. Where it fails, that is recorded as well.
+pub(super) fn recorded<T>(
+    (audit, by, did): (Option<&Path>, &str, &str),
+    events: &[Event<'_>],
+    what: impl FnOnce() -> Result<T, Refused>,
+) -> Result<T, Refused> {
+    record(audit, events)?;
+    what().inspect_err(|_| {
+        if let Err(Refused::Wrong(why) | Refused::Failed(why)) = record(audit, &[Event::NotDone { by, did }]) {
+            eprintln!("that it was not done could not be recorded: {why}");
+        }
+    })
+}
+
+fn record(audit: Option<&Path>, events: &[Event<'_>]) -> Result<(), Refused> {
+    let Some(path) = audit else { return Ok(()) };
+    let now = System.now();
     own(path)?;
     let unwritten =
         |error: &dyn std::fmt::Display| Refused::Failed(format!("{}: {error}; nothing was done", path.display()));

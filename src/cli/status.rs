@@ -2,18 +2,19 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::cli::desk::{Desk, Login};
-use crate::cli::operator::Refused;
+use crate::cli::desk::{Desk, Login, unread};
+use crate::cli::operator::{Refused, ended, say};
 use crate::cli::{check, shown};
 use crate::clock::{Clock as _, System, Timestamp};
 use crate::config::Config;
 use crate::config::store::Storage;
 use crate::jose::life::State;
 use crate::keys::Manifest;
-use crate::store::administration::{Kind, Whose};
+use crate::store::administration::{Found, Kind, Whose};
 
 /// A certificate that ends sooner wants looking after. In days; taste.
 const SOON: i64 = 21;
@@ -44,13 +45,18 @@ pub(super) fn run(path: &Path, (login, as_json): (&Login, bool)) -> ExitCode {
     if as_json {
         let of = |line: &Line| json!({"of": line.of, "says": line.says, "wants_looking_after": line.wants});
         let lines: Vec<Value> = lines.iter().map(of).collect();
-        println!("{:#}", json!({"wants_looking_after": wants, "lines": lines}));
-    } else {
-        for Line { wants, of, says } in &lines {
-            println!("{} {of}: {says}", if *wants { "!" } else { " " });
-        }
+        let said = say(&format!("{:#}\n", json!({"wants_looking_after": wants, "lines": lines})));
+        return exit(said, wants);
     }
-    if wants { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let line = |Line { wants, of, says }: &Line| format!("{} {of}: {says}\n", if *wants { "!" } else { " " });
+    exit(say(&lines.iter().map(line).collect::<Vec<_>>().concat()), wants)
+}
+
+fn exit(said: Result<(), Refused>, wants: bool) -> ExitCode {
+    match said {
+        Ok(()) if wants => ExitCode::FAILURE,
+        said => ended("status", said),
+    }
 }
 
 fn keys(config: &Config, now: Timestamp) -> Vec<Line> {
@@ -113,11 +119,23 @@ fn certificates(config: &Config, now: Timestamp) -> Vec<Line> {
     seen
 }
 
+/// What is wrong with the store, as a server sees it.
+fn trouble(config: &Config) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_or_else(
+        |error| Some(error.to_string()),
+        |runtime| runtime.block_on(async { config.backend(Arc::new(System)).await.trouble().map(|it| it.to_string()) }),
+    )
+}
+
 /// The store, and how much waits in it.
 fn store(config: Config, path: &Path, login: &Login) -> Vec<Line> {
     let of = format!("store {}", config.storage);
     if matches!(config.storage, Storage::Memory(_)) {
         return vec![Line { wants: false, of, says: "well".to_owned() }];
+    }
+    if let Some(trouble) = trouble(&config) {
+        return vec![Line { wants: true, of, says: trouble }];
     }
     let desk = match Desk::of(config, path, login) {
         Ok(desk) => desk,
@@ -125,19 +143,23 @@ fn store(config: Config, path: &Path, login: &Login) -> Vec<Line> {
     };
     let well = Line { wants: false, of, says: "well".to_owned() };
     let anyone = Whose::default();
-    let live = desk.ask(|store| store.whatever_lives(&anyone, System.now()));
-    let says = match live {
-        Ok(live) => {
-            let count = |kind: Kind| live.iter().filter(|live| live.kind == kind).count();
-            format!(
+    let (wants, says) = match desk.ask(|store| store.whatever_lives(&anyone, System.now())) {
+        Ok(Found { these, unread: left }) => {
+            let count = |kind: Kind| these.iter().filter(|live| live.kind == kind).count();
+            let says = format!(
                 "{} pending, {} approved and not come for; {} refresh tokens, {} access tokens",
                 count(Kind::Pending),
                 count(Kind::Approved),
                 count(Kind::RefreshToken),
                 count(Kind::AccessToken)
-            )
+            );
+            match unread(&left) {
+                Ok(()) => (false, says),
+                Err(Refused::Wrong(why) | Refused::Failed(why)) => (true, format!("{says}; {why}")),
+            }
         }
-        Err(Refused::Wrong(why) | Refused::Failed(why)) => format!("not known: {why}"),
+        // Who may not look is told so, and nothing is wrong with the place.
+        Err(Refused::Wrong(why) | Refused::Failed(why)) => (!why.contains("(SCAN)"), format!("not known: {why}")),
     };
-    vec![well, Line { wants: false, of: "requests".to_owned(), says }]
+    vec![well, Line { wants, of: "requests".to_owned(), says }]
 }

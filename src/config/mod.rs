@@ -100,12 +100,8 @@ impl Config {
     /// # Errors
     /// Every [`Fault`] there is.
     pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
-        let fault = |says: String| vec![Fault { key: path.display().to_string(), says }];
         let own = Look::at(String::new(), path);
-        let text = files::whole(path).map_err(|why| fault(format!("cannot be read: {why}")))?;
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| fault(format!("is not TOML: {error}")))?;
-        let faults = Faults::default();
+        let (table, faults) = (table(path)?, Faults::default());
         let files = Files::beside(path);
         let config = read(Section::root(table, &faults), &files);
         let found = faults.found();
@@ -149,6 +145,38 @@ impl Config {
             Arc::new(Store::new((backend, vault), self.clients.clone(), (self.profile.clone(), entropy.clone())));
         let (profile, authenticator) = (self.profile.clone(), self.authenticator.clone());
         Arc::new(Server::new(Parts { profile, store, audit, authenticator, trust: self.trust.clone(), clock, entropy }))
+    }
+}
+
+fn table(path: &Path) -> Result<toml::Table, Vec<Fault>> {
+    let fault = |says: String| vec![Fault { key: path.display().to_string(), says }];
+    let text = files::whole(path).map_err(|why| fault(format!("cannot be read: {why}")))?;
+    text.parse().map_err(|error: toml::de::Error| fault(format!("is not TOML: {error}")))
+}
+
+/// What it takes to look after the keys, whatever else is wrong with a configuration.
+pub struct OfKeys {
+    /// Where they are.
+    pub folder: Folder,
+    /// Where what is done is recorded.
+    pub audit: Option<PathBuf>,
+}
+
+impl OfKeys {
+    /// Reads what there is of it in the file at `path`.
+    ///
+    /// # Errors
+    /// Every [`Fault`] in that.
+    pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
+        let (table, faults) = (table(path)?, Faults::default());
+        let files = Files::beside(path);
+        let mut root = Section::root(table, &faults);
+        let folder = root.section("keys").and_then(|mut section| trust::folder(&mut section, &files));
+        let audit = read_audit(root.optional_section("audit"), &files).ok();
+        match (folder, audit, faults.found()) {
+            (Some(folder), Some(audit), found) if found.is_empty() => Ok(Self { folder, audit }),
+            (.., found) => Err(found),
+        }
     }
 }
 

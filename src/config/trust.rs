@@ -14,9 +14,7 @@ use crate::wire::inbound::is_b64token;
 
 /// The keys in `folder`, and the public ones of those that were retired; and where the folder is.
 pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, Folder)> {
-    let key = section.optional_string("sealing_key");
-    let vault = key.and_then(|path| files.secret(&section, "sealing_key", &path)).map(Vault::of_keys);
-    let folder = section.string("folder").map(|folder| files.folder(&section, "folder", (&folder, vault)));
+    let folder = folder(&mut section, files);
     let contents = folder.as_ref().and_then(|folder| {
         let noted = |faults: Vec<String>| faults.iter().for_each(|says| section.fault("folder", says));
         folder.contents().map_err(noted).ok()
@@ -31,6 +29,13 @@ pub(super) fn keys(mut section: Section<'_>, files: &Files) -> Option<(Keyring, 
     });
     section.end();
     Some((Keyring::new(ring?), folder?))
+}
+
+/// The folder that they are in, and what they are sealed in.
+pub(super) fn folder(section: &mut Section<'_>, files: &Files) -> Option<Folder> {
+    let key = section.optional_string("sealing_key");
+    let vault = key.and_then(|path| files.secret(section, "sealing_key", &path)).map(Vault::of_keys);
+    section.string("folder").map(|folder| files.folder(section, "folder", (&folder, vault)))
 }
 
 /// Who may register clients.

@@ -1,7 +1,7 @@
 //! [`Folder`]: the keys folder on disk. It is read all or nothing, changed by one operator at a time, and a power cut leaves what was there before or what is there now.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ use crate::secret::{Digest, Secret, Vault};
 
 /// What says which key is what.
 const MANIFEST: &str = "keyring.json";
+/// No private key is larger; what is, is cut off, and none.
+const LARGEST: u64 = 64 * 1024;
 /// Whoever changes something holds it.
 const LOCK: &str = "keyring.lock";
 
@@ -105,6 +107,12 @@ impl Folder {
     /// It cannot be read, or is not one.
     pub fn manifest(&self) -> Result<Option<Manifest>, String> {
         let path = self.0.join(MANIFEST);
+        for place in [&self.0, &path] {
+            let open = fs::metadata(place).is_ok_and(|meta| meta.permissions().mode() & 0o022 != 0);
+            if open {
+                return Err(format!("{} can be written by others; run: chmod go-w {0}", place.display()));
+            }
+        }
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -235,7 +243,12 @@ impl Locked<'_> {
         self.write(MANIFEST, &text(&draft.manifest)?)?;
         for name in draft.useless {
             let path = self.folder.0.join(name);
-            fs::remove_file(&path).map_err(|error| format!("{} has to be removed by hand: {error}", path.display()))?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(format!("{} has to be removed by hand: {error}", path.display()));
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
         Ok(())
     }
@@ -294,7 +307,9 @@ pub fn private(path: &Path) -> Result<Secret, String> {
     if open_to_others {
         return Err(format!("{} can be read by others; run: chmod 600 {0}", path.display()));
     }
-    let text = fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+    read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     Ok(Secret::new(text))
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here is on the way of a request. Everything is found by looking through all records of a kind, and changed one by one as any server would change it.
 
+use std::collections::HashSet;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::Rejection;
 use crate::grant::{Grant, Stage};
 use crate::profile::enrolled::Enrolled;
-use crate::secret::Digest;
+use crate::secret::{Digest, Secret};
 use crate::store::backend::{Family, Key};
 use crate::store::tokens::{AccessToken, RefreshToken};
 use crate::store::{REMEMBERED, Store, TRIES, contended, read, unavailable};
@@ -57,6 +59,15 @@ pub struct Live {
     pub scope: Vec<String>,
     pub since: Timestamp,
     pub until: Timestamp,
+}
+
+/// What was found, and the records beside it that this version of the server cannot read: of those nobody knows whose they are.
+#[derive(Clone, Debug)]
+pub struct Found<T> {
+    /// What was found.
+    pub these: Vec<T>,
+    /// Where the others lie.
+    pub unread: Vec<Key>,
 }
 
 /// How much was ended.
@@ -149,35 +160,59 @@ mortal_token!(RefreshToken, RefreshToken, |token| Some(token.sub.clone()));
 mortal_token!(AccessToken, AccessToken, |token| token.sub.clone());
 
 impl Store {
-    /// What is live of `whose`, the oldest first. What is live for itself but held back by something else, a lock or a disabled client, is among it.
+    /// What is live of `whose`, the oldest first. What a lock of the user or a disabled client holds back is among it; what hangs on a client or a refresh token that is no more is not.
     ///
     /// # Errors
-    /// [`Reason::TemporarilyUnavailable`](crate::error::Reason::TemporarilyUnavailable): the store cannot be read, or something in it cannot.
-    pub async fn whatever_lives(&self, whose: &Whose, now: Timestamp) -> Result<Vec<Live>, Rejection> {
-        let mut found: Vec<Live> = self.mortals::<Grant>(whose, now).await?;
-        let refresh_tokens = self.mortals::<RefreshToken>(whose, now).await?;
-        found.extend(refresh_tokens);
-        found.extend(self.mortals::<AccessToken>(whose, now).await?);
-        found.sort_by_key(|live| (live.since, live.kind));
-        Ok(found)
+    /// [`Reason::TemporarilyUnavailable`](crate::error::Reason::TemporarilyUnavailable): the store cannot be read.
+    pub async fn whatever_lives(&self, whose: &Whose, now: Timestamp) -> Result<Found<Live>, Rejection> {
+        let anyone = Whose::default();
+        let clients: HashSet<String> =
+            self.enrolled_clients().await?.these.into_iter().map(|it| it.client_id).collect();
+        let gone = |id: &String| Secret::new(id.clone()).could_be_drawn() && !clients.contains(id);
+        let mut found = self.mortals::<Grant>(&anyone, now).await?;
+        let refresh_tokens = self.mortals::<RefreshToken>(&anyone, now).await?;
+        let mut access_tokens = self.mortals::<AccessToken>(&anyone, now).await?;
+        let behind: HashSet<Digest> = refresh_tokens.these.iter().map(|(live, _)| live.digest).collect();
+        access_tokens.these.retain(|(_, token)| token.refresh.is_none_or(|refresh| behind.contains(&refresh)));
+        let mut these: Vec<Live> = found.these.into_iter().map(|(live, _)| live).collect();
+        these.extend(refresh_tokens.these.into_iter().map(|(live, _)| live));
+        these.extend(access_tokens.these.into_iter().map(|(live, _)| live));
+        these.retain(|live| whose.has(&live.client_id, live.sub.as_deref()) && !gone(&live.client_id));
+        these.sort_by_key(|live| (live.since, live.kind));
+        found.unread.extend(refresh_tokens.unread);
+        found.unread.extend(access_tokens.unread);
+        Ok(Found { these, unread: found.unread })
     }
 
-    /// Ends what is live of `whose`: requests first, then what tokens are made from, then tokens, so that nothing is made of what was there; and looks again until it finds nothing.
+    /// Ends what is live of `whose`: requests first, then what tokens are made from, then tokens, so that nothing is made of what was there; and looks again until it finds nothing. What cannot be read stays as it is.
     ///
     /// # Errors
     /// As for [`whatever_lives`](Self::whatever_lives); some of it may have been ended.
-    pub async fn end_all(&self, whose: &Whose, now: Timestamp) -> Result<Ended, Rejection> {
+    pub async fn end_all(&self, whose: &Whose, now: Timestamp) -> Result<(Ended, Vec<Key>), Rejection> {
         let mut ended = Ended::default();
         for _ in 0..TRIES {
             let before = ended.all();
-            self.end_each::<Grant>(whose, &mut ended, now).await?;
-            self.end_each::<RefreshToken>(whose, &mut ended, now).await?;
-            self.end_each::<AccessToken>(whose, &mut ended, now).await?;
+            let mut unread = self.end_each::<Grant>(whose, &mut ended, now).await?;
+            unread.extend(self.end_each::<RefreshToken>(whose, &mut ended, now).await?);
+            unread.extend(self.end_each::<AccessToken>(whose, &mut ended, now).await?);
             if ended.all() == before {
-                return Ok(ended);
+                return Ok((ended, unread));
             }
         }
         Err(contended())
+    }
+
+    /// The token of this digest, if it is live for itself.
+    ///
+    /// # Errors
+    /// As for [`whatever_lives`](Self::whatever_lives), or it cannot be read.
+    pub async fn token(&self, digest: Digest, now: Timestamp) -> Result<Option<Live>, Rejection> {
+        let access = self.get::<AccessToken>(Key { family: AccessToken::FAMILY, digest }).await?;
+        if let Some(live) = access.and_then(|(it, _)| it.live(digest, now)) {
+            return Ok(Some(live));
+        }
+        let refresh = self.get::<RefreshToken>(Key { family: RefreshToken::FAMILY, digest }).await?;
+        Ok(refresh.and_then(|(it, _)| it.live(digest, now)))
     }
 
     /// Ends the access token or refresh token of this digest; what it was, if it was live.
@@ -196,31 +231,34 @@ impl Store {
     ///
     /// # Errors
     /// As for [`whatever_lives`](Self::whatever_lives).
-    pub async fn enrolled_clients(&self) -> Result<Vec<Enrolled>, Rejection> {
-        let found: Vec<(Key, Option<Enrolled>)> = self.everything(Family::Client).await?;
-        let mut clients: Vec<Enrolled> = found.into_iter().filter_map(|(_, enrolled)| enrolled).collect();
-        clients.sort_by(|one, other| (one.issued_at, &one.client_id).cmp(&(other.issued_at, &other.client_id)));
-        clients.dedup_by(|one, other| one.client_id == other.client_id);
-        Ok(clients)
+    pub async fn enrolled_clients(&self) -> Result<Found<Enrolled>, Rejection> {
+        let Found { these, unread } = self.everything::<Option<Enrolled>>(Family::Client).await?;
+        let mut these: Vec<Enrolled> = these.into_iter().filter_map(|(_, enrolled)| enrolled).collect();
+        these.sort_by(|one, other| (one.issued_at, &one.client_id).cmp(&(other.issued_at, &other.client_id)));
+        Ok(Found { these, unread })
     }
 
-    async fn mortals<T: Mortal>(&self, whose: &Whose, now: Timestamp) -> Result<Vec<Live>, Rejection> {
-        let found: Vec<(Key, T)> = self.everything(T::FAMILY).await?;
-        let mut live: Vec<Live> = found.iter().filter_map(|(key, it)| it.live(key.digest, now)).collect();
-        live.retain(|it| whose.has(&it.client_id, it.sub.as_deref()));
-        // The backend may show a record twice.
-        live.sort_by_key(|it| *it.digest.bytes());
-        live.dedup_by_key(|it| it.digest);
-        Ok(live)
+    async fn mortals<T: Mortal>(&self, whose: &Whose, now: Timestamp) -> Result<Found<(Live, T)>, Rejection> {
+        let Found { these, unread } = self.everything::<T>(T::FAMILY).await?;
+        let live = |(key, it): (Key, T)| Some((it.live(key.digest, now)?, it));
+        let mut these: Vec<(Live, T)> = these.into_iter().filter_map(live).collect();
+        these.retain(|(live, _)| whose.has(&live.client_id, live.sub.as_deref()));
+        Ok(Found { these, unread })
     }
 
-    async fn end_each<T: Mortal>(&self, whose: &Whose, ended: &mut Ended, now: Timestamp) -> Result<(), Rejection> {
-        for live in self.mortals::<T>(whose, now).await? {
+    async fn end_each<T: Mortal>(
+        &self,
+        whose: &Whose,
+        ended: &mut Ended,
+        now: Timestamp,
+    ) -> Result<Vec<Key>, Rejection> {
+        let Found { these, unread } = self.mortals::<T>(whose, now).await?;
+        for (live, _) in these {
             if let Some(live) = self.end_one::<T>(whose, live.digest, now).await? {
                 *ended.of(live.kind) += 1;
             }
         }
-        Ok(())
+        Ok(unread)
     }
 
     /// Ends what lies there, unless it has ended, or is somebody else's.
@@ -243,19 +281,22 @@ impl Store {
         Err(contended())
     }
 
-    /// All records of a family, read.
+    /// All records of a family, read as far as they can be.
     async fn everything<T: for<'de> Deserialize<'de> + Send>(
         &self,
         family: Family,
-    ) -> Result<Vec<(Key, T)>, Rejection> {
-        let mut found = Vec::new();
-        let mut unread = None;
-        let mut see = |key, bytes: Vec<u8>| match read(&bytes) {
-            Ok(record) => found.push((key, record)),
-            Err(refusal) => unread = Some(refusal),
+    ) -> Result<Found<(Key, T)>, Rejection> {
+        let (mut seen, mut these, mut unread) = (HashSet::new(), Vec::new(), Vec::new());
+        let mut see = |key: Key, bytes: Vec<u8>| {
+            // The backend may show a record twice.
+            if seen.insert(key.digest) {
+                match read(&bytes) {
+                    Ok(record) => these.push((key, record)),
+                    Err(_) => unread.push(key),
+                }
+            }
         };
         self.backend.each(family, &mut see).await.map_err(unavailable)?;
-        // Whoever asks what there is has to hear that there is more.
-        unread.map_or(Ok(found), Err)
+        Ok(Found { these, unread })
     }
 }

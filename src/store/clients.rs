@@ -14,7 +14,7 @@ use crate::profile::gate::Clients;
 use crate::secret::{Digest, Secret};
 use crate::store::backend::{Family, Key, NEVER};
 use crate::store::trip::{Back, Slot, Trip};
-use crate::store::{Store, TRIES, contended, read, taken};
+use crate::store::{Store, TRIES, contended, read, taken, write};
 
 /// How many registered clients are kept as they were last read, so that their keys are not parsed at each request.
 const MOST: usize = 10_000;
@@ -56,21 +56,19 @@ impl Store {
         Ok(self.get(key(client_id)).await?.and_then(|(enrolled, _)| enrolled))
     }
 
-    /// Takes a client that registered itself out of service or back, or (`None`) forgets it, for an operator. Whether there was one.
+    /// Takes a client that is registered as in `before` out of service or back, or (`None`) forgets it, for an operator. Whether it was registered so, still.
     ///
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`].
-    pub async fn administer(&self, client_id: &str, disabled: Option<bool>, now: Timestamp) -> Result<bool, Rejection> {
-        for _ in 0..TRIES {
-            let found: Option<(Option<Enrolled>, _)> = self.get(key(client_id)).await?;
-            let Some((Some(enrolled), seen)) = found else { return Ok(false) };
-            let changed = disabled.map(|disabled| Enrolled { disabled, ..enrolled });
-            let sweep_at = if changed.is_some() { NEVER } else { now };
-            if self.replace_with(key(client_id), Some(seen), &changed, sweep_at).await? {
-                return Ok(true);
-            }
-        }
-        Err(contended())
+    pub async fn administer(
+        &self,
+        before: &Enrolled,
+        disabled: Option<bool>,
+        now: Timestamp,
+    ) -> Result<bool, Rejection> {
+        let changed = disabled.map(|disabled| Enrolled { disabled, ..before.clone() });
+        let sweep_at = if changed.is_some() { NEVER } else { now };
+        self.replace_with(key(&before.client_id), Some(write(&Some(before))), &changed, sweep_at).await
     }
 
     async fn settle_client(

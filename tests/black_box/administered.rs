@@ -7,7 +7,7 @@ use countersign::http::serve::Limits;
 use countersign::secret::{Digest, Seeded};
 use countersign::store::Store;
 use countersign::store::administration::{Ended, Kind, Whose};
-use countersign::store::backend::Backend;
+use countersign::store::backend::{Backend, Family, Key, Record, Step};
 use countersign::store::memory::Memory;
 use http::Method;
 use serde_json::{Value, json};
@@ -41,6 +41,14 @@ async fn open() -> (Bank, Store) {
     })
     .await;
     (bank, beside.expect("made"))
+}
+
+/// Takes a registered client out of service or back, or has it forgotten; whether there was one.
+async fn administer(store: &Store, (bank, client_id): (&Bank, &str), disabled: Option<bool>) -> bool {
+    match store.registration(client_id).await.expect("it can be read") {
+        Some(before) => store.administer(&before, disabled, bank.clock.now()).await.expect("it can be done"),
+        None => false,
+    }
 }
 
 /// What a client has asked for and was given.
@@ -93,10 +101,10 @@ async fn a_registered_client_that_is_taken_out_of_service_is_nobody_until_it_is_
     let registered = Registrant::of(&bank, &metadata()).await;
     let has = Has::of(&bank, &registered.tpp()).await;
     let other = till9(&bank).tokens().await.text("access_token");
-    assert_eq!(store.administer(&registered.client_id, Some(true), bank.clock.now()).await, Ok(true));
+    assert!(administer(&store, (&bank, &registered.client_id), Some(true)).await);
     is_out(&bank, &registered, &has).await;
     assert!(is_live(&bank, &other).await, "those beside it are as they were");
-    assert_eq!(store.administer(&registered.client_id, Some(false), bank.clock.now()).await, Ok(true));
+    assert!(administer(&store, (&bank, &registered.client_id), Some(false)).await);
     assert!(is_live(&bank, &has.access_token()).await);
     registered.tpp().refresh(&has.refresh_token()).await.ok();
     registered.tpp().poll(&has.approved).await.ok();
@@ -108,13 +116,15 @@ async fn a_registered_client_that_is_removed_is_nobody_for_good() {
     let (bank, store) = open().await;
     let registered = Registrant::of(&bank, &metadata()).await;
     let has = Has::of(&bank, &registered.tpp()).await;
-    assert_eq!(store.administer(&registered.client_id, None, bank.clock.now()).await, Ok(true));
+    assert!(administer(&store, (&bank, &registered.client_id), None).await);
     is_out(&bank, &registered, &has).await;
+    let whose = Whose { client_id: Some(registered.client_id.clone()), sub: None };
+    assert!(store.whatever_lives(&whose, bank.clock.now()).await.expect("it can be read").these.is_empty());
     for disabled in [Some(false), Some(true), None] {
-        assert_eq!(store.administer(&registered.client_id, disabled, bank.clock.now()).await, Ok(false));
+        assert!(!administer(&store, (&bank, &registered.client_id), disabled).await);
     }
     is_out(&bank, &registered, &has).await;
-    assert_eq!(store.administer("till-9", Some(true), bank.clock.now()).await, Ok(false), "the configuration has it");
+    assert!(!administer(&store, (&bank, "till-9"), Some(true)).await, "the configuration has it");
 }
 
 #[tokio::test]
@@ -122,12 +132,14 @@ async fn a_client_cannot_undo_what_was_done_to_it_while_it_was_changing_itself()
     let (bank, store) = open().await;
     let registered = Registrant::of(&bank, &metadata()).await;
     let before = store.registration(&registered.client_id).await.expect("it is there").expect("it is there");
-    assert_eq!(store.administer(&registered.client_id, Some(true), bank.clock.now()).await, Ok(true));
+    assert!(administer(&store, (&bank, &registered.client_id), Some(true)).await);
     // A change that was verified a moment before is put in its place now.
     assert!(store.replace(&before).await.is_err());
     assert!(store.unregister(&registered.client_id, bank.clock.now()).await.is_err());
     let after = store.registration(&registered.client_id).await.expect("it is there").expect("it is there");
     assert!(after.disabled);
+    // And what an operator saw a moment before is not put over what the client has changed since.
+    assert_eq!(store.administer(&before, None, bank.clock.now()).await, Ok(false));
 }
 
 #[tokio::test]
@@ -138,7 +150,7 @@ async fn everything_that_lives_is_found_and_nothing_else() {
     bank.deny(&till9(&bank).backchannel(|request| request).await.text("auth_req_id")).await;
     let given_back = till9(&bank).tokens().await.text("access_token");
     assert_eq!(till9(&bank).revoke(&given_back).await.status, 200);
-    let live = store.whatever_lives(&Whose::default(), now()).await.expect("it can be read");
+    let live = store.whatever_lives(&Whose::default(), now()).await.expect("it can be read").these;
     let mut of: Vec<(Kind, Digest)> = live.iter().map(|live| (live.kind, live.digest)).collect();
     of.retain(|(kind, _)| *kind != Kind::RefreshToken);
     of.sort_by_key(|(kind, _)| *kind);
@@ -154,7 +166,7 @@ async fn everything_that_lives_is_found_and_nothing_else() {
     }
     assert!(live.is_sorted_by_key(|live| live.since));
     bank.clock.advance(100 * 86_400);
-    assert!(store.whatever_lives(&Whose::default(), now()).await.expect("it can be read").is_empty());
+    assert!(store.whatever_lives(&Whose::default(), now()).await.expect("it can be read").these.is_empty());
 }
 
 #[tokio::test]
@@ -164,9 +176,9 @@ async fn what_a_user_or_a_client_has_is_ended_and_nothing_of_others() {
         let registered = Registrant::of(&bank, &metadata()).await;
         let (mine, others) = (Has::of(&bank, &till9(&bank)).await, Has::of(&bank, &registered.tpp()).await);
         let stranger = Whose { client_id: client.map(str::to_owned), sub: Some("bob".into()) };
-        assert_eq!(store.end_all(&stranger, bank.clock.now()).await, Ok(Ended::default()));
+        assert_eq!(store.end_all(&stranger, bank.clock.now()).await, Ok((Ended::default(), Vec::new())));
         let whose = Whose { client_id: client.map(str::to_owned), sub: user.map(str::to_owned) };
-        let ended = store.end_all(&whose, bank.clock.now()).await.expect("it can be");
+        let (ended, _) = store.end_all(&whose, bank.clock.now()).await.expect("it can be");
         let each = if client.is_some() { 1 } else { 2 };
         assert_eq!((ended.requests, ended.access_tokens), (2 * each, each), "{client:?} {user:?}");
         let till = till9(&bank);
@@ -181,7 +193,7 @@ async fn what_a_user_or_a_client_has_is_ended_and_nothing_of_others() {
             registered.tpp().refresh(&others.refresh_token()).await.ok();
         }
         till.tokens().await.ok();
-        assert_eq!(store.end_all(&stranger, bank.clock.now()).await, Ok(Ended::default()));
+        assert_eq!(store.end_all(&stranger, bank.clock.now()).await, Ok((Ended::default(), Vec::new())));
     }
 }
 
@@ -200,6 +212,9 @@ async fn a_token_is_ended_by_its_digest_and_with_a_refresh_token_what_came_of_it
     assert_eq!(end(&two.refresh_token()).await, Some((Kind::RefreshToken, "till-9".to_owned())));
     till9(&bank).refresh(&two.refresh_token()).await.refused(400, "invalid_grant");
     assert!(!is_live(&bank, &two.access_token()).await);
+    let live = store.whatever_lives(&Whose::default(), bank.clock.now()).await.expect("it can be read").these;
+    let digests = [one.access_token(), two.access_token()].map(|token| Digest::of(token.as_bytes()));
+    assert!(!live.iter().any(|live| digests.contains(&live.digest)), "what hangs on what is no more is not live");
     for gone in [one.access_token(), two.refresh_token(), "nothing".to_owned(), one.pending] {
         assert_eq!(end(&gone).await, None);
     }
@@ -214,11 +229,12 @@ async fn registered_clients_are_listed_in_service_or_not_and_those_that_went_are
         Registrant::of(&bank, &metadata()).await,
     );
     assert_eq!(two.delete().await.status, 204);
-    store.administer(&three.client_id, Some(true), bank.clock.now()).await.expect("it is there");
+    assert!(administer(&store, (&bank, &three.client_id), Some(true)).await);
     let mut listed: Vec<(String, bool)> = store
         .enrolled_clients()
         .await
         .expect("they can be read")
+        .these
         .into_iter()
         .map(|it| (it.client_id, it.disabled))
         .collect();
@@ -226,6 +242,37 @@ async fn registered_clients_are_listed_in_service_or_not_and_those_that_went_are
     let mut expected = vec![(one.client_id.clone(), false), (three.client_id.clone(), true)];
     expected.sort();
     assert_eq!(listed, expected);
+}
+
+#[tokio::test]
+async fn what_another_version_wrote_is_left_alone_and_named_and_the_rest_is_ended() {
+    let mut memory = None;
+    let bank = Bank::of(
+        Limits::default(),
+        |shipped| switched_on(shipped, "https://localhost:1/ping"),
+        |config, clock| {
+            let backend: Arc<dyn Backend> = Arc::new(Memory::new(10_000, clock.clone()));
+            let chance = Arc::new(Seeded::default());
+            let beside = (config.profile.clone(), chance.clone() as _);
+            memory = Some((backend.clone(), Store::new((backend.clone(), None), config.clients.clone(), beside)));
+            config.server_on(backend, (clock, chance))
+        },
+    )
+    .await;
+    let (backend, store) = memory.expect("made");
+    let mine = Has::of(&bank, &till9(&bank)).await;
+    let odd = [Family::Grant, Family::RefreshToken, Family::AccessToken]
+        .map(|family| Key { family, digest: Digest::of(b"another version's") });
+    for key in odd {
+        let record = Record { bytes: b"2{\"new\":1}".to_vec(), sweep_at: bank.clock.now().plus(1_000) };
+        backend.run(vec![Step::Insert(key, record)]).await.expect("it is put");
+    }
+    let whose = Whose { client_id: Some("till-9".into()), sub: None };
+    let found = store.whatever_lives(&whose, bank.clock.now()).await.expect("it can be read");
+    assert!(found.these.len() >= 3 && found.unread == odd, "{found:?}");
+    let (ended, unread) = store.end_all(&whose, bank.clock.now()).await.expect("it can be");
+    assert_eq!((ended.requests, ended.access_tokens, &unread[..]), (2, 1, &odd[..]));
+    assert!(!is_live(&bank, &mine.access_token()).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -37,7 +37,7 @@ impl Keys {
 
     /// Runs the command, which is refused with this code; why comes back.
     #[track_caller]
-    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+    pub(crate) fn refused(&self, code: i32, arguments: &[&str]) -> String {
         let before = files(&self.0.certs().join("keys"));
         let output = self.tried(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", out(&output));

@@ -244,3 +244,62 @@ fn keys_are_sealed_where_that_is_wanted_and_open_with_nothing_else() {
     keys.0.edit("sealing_key = \"../certs/dev/sealing.key\"\n", "");
     assert!(err(&keys.0.check()).contains("keys.sealing_key names what opens it"));
 }
+
+/// Something else is wrong with the configuration, or the key's own file is gone: a key can be given up all the same.
+#[test]
+fn in_an_emergency_it_does_not_matter_what_else_is_wrong() {
+    let keys = Keys::new();
+    keys.done(&["rotate", "--alg", "ES256"]);
+    let (old, next) = (keys.one("ES256", "active"), keys.one("ES256", "next"));
+    keys.0.edit("kind = \"memory\"", "kind = \"paper\"");
+    let output = keys.tried(&["revoke", &next, "--yes"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(err(&output).contains("only when the configuration is mended") && err(&output).contains("store.kind"));
+    keys.0.again();
+    fs::remove_file(keys.0.certs().join("keys/es256.pem")).expect("there");
+    assert!(keys.refused(2, &["rotate"]).contains("es256.pem"));
+    let output = keys.tried(&["revoke", &old, "--yes"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("signs from now on"), "{}", out(&output));
+    assert_eq!(keys.0.check().status.code(), Some(0), "{}", err(&keys.0.check()));
+}
+
+#[test]
+fn a_folder_that_others_can_write_is_refused() {
+    let keys = Keys::new();
+    keys.done(&["rotate"]);
+    for name in ["keys", "keys/keyring.json"] {
+        let before = fs::metadata(keys.0.certs().join(name)).expect("there").permissions();
+        keys.0.expose(name, if name == "keys" { 0o777 } else { 0o666 });
+        assert!(keys.refused(2, &["list"]).contains("run: chmod go-w"), "{name}");
+        assert!(err(&keys.0.check()).contains("can be written by others"), "{name}");
+        fs::set_permissions(keys.0.certs().join(name), before).expect("it is ours");
+    }
+    keys.done(&["list"]);
+}
+
+#[test]
+fn who_has_read_enough_is_no_fault() {
+    let keys = Keys::new();
+    let config = keys.0.config();
+    let config = config.to_str().expect("UTF-8");
+    for command in [
+        &["status", "--config", config][..],
+        &["check", "--config", config],
+        &["completions", "bash"],
+        &["keys", "list", "--config", config],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let mut child = child.args(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "{command:?}");
+        let full = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(command)
+            .stdout(fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it"))
+            .output()
+            .expect("it runs");
+        assert_eq!(full.status.code(), Some(1), "{command:?}: {}", err(&full));
+        assert!(err(&full).contains("No space left"), "{}", err(&full));
+    }
+}

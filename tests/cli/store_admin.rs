@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use countersign::clock::{Clock, System};
 use countersign::secret::Digest;
+use countersign::store::backend::Family;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, countersign, err, out};
@@ -37,6 +39,9 @@ fn a_client_is_added_taken_out_of_service_taken_back_and_removed_and_the_server_
         assert!(said.starts_with(&format!("{id} (Corner Shop, till 12) is ")), "{said}");
         assert_eq!(heard(), Some(hears), "{change}");
         assert!(row(&place.done(&["clients", "list"]), &id).expect("listed").contains(state));
+        let json: Value =
+            serde_json::from_str(&place.done(&["clients", change, &id, "--yes", "--json"])).expect("JSON");
+        assert_eq!(json, json!({"client_id": id, "did": change, "changed": false, "dry_run": false}));
         let again = place.done(&["clients", change, &id, "--yes"]);
         assert!(again.contains(&format!("is {state} already")), "{again}");
     }
@@ -112,10 +117,21 @@ fn clients_are_moved_from_one_store_to_another_all_or_none() {
     let (said, _) = import(&listed, 0);
     assert!(ids.iter().all(|id| said.contains(id)) && !said.contains("till-7"), "{said}");
     assert_eq!((heard(&ids[0]), heard(&ids[1])), (Some(400), Some(401)), "one is disabled there, too");
-    assert!(import(&listed, 0).0.contains("2 are there already"));
+    assert!(import(&listed, 0).1.contains("2 are there already"));
     let (_, said) = import(&listed.replace("Corner Shop, till 12", "Corner Shop, till 13"), 2);
     assert!(said.contains("is registered here already, and otherwise"), "{said}");
     assert!(import("{}", 2).1.contains("is not what `clients list --json` prints"));
+    assert!(import("{\"clients\": []}", 2).1.contains("has no client of a store in it"));
+    let spoil = |change: &dyn Fn(&mut Value)| {
+        let mut spoilt: Value = serde_json::from_str(&listed).expect("JSON");
+        change(
+            &mut spoilt["clients"].as_array_mut().expect("a list").last_mut().expect("there are some")["registration"],
+        );
+        import(&spoilt.to_string(), 2).1
+    };
+    assert!(spoil(&|it| it["members"]["software_id"] = "x".repeat(20_000).into()).contains("larger than 16 KiB"));
+    assert!(spoil(&|it| it["issued_at"] = (-5).into()).contains("issued_at is no time of the past"));
+    assert!(spoil(&|it| it["client_id"] = "till-12".into()).contains("is no id that is drawn here"));
 }
 
 #[test]
@@ -172,10 +188,16 @@ fn a_token_is_ended_by_its_digest_or_by_itself() {
     place.give("till-7", "alice");
     place.give("till-7", "bob");
     let digest = Digest::of(b"access till-7 alice").to_string();
-    let said = place.done(&["tokens", "revoke", &digest]);
+    assert!(place.refused(2, &["tokens", "revoke", &digest]).contains("--yes"));
+    let would = place.done(&["tokens", "revoke", &digest, "--dry-run"]);
+    assert!(would.ends_with("(nothing was done)\n"), "{would}");
+    let request = Digest::of(b"request till-7 alice").to_string();
+    assert!(place.refused(1, &["tokens", "revoke", &request, "--yes"]).contains("grants revoke"));
+    assert!(place.audit().is_empty(), "what is not there is not ended");
+    let said = place.done(&["tokens", "revoke", &digest, "--yes"]);
     assert!(said.contains("access token  till-7") && said.ends_with("ended\n"), "{said}");
-    assert!(place.refused(1, &["tokens", "revoke", &digest]).contains("no token of that digest"));
-    let said = place.done_with(&["tokens", "revoke", "--stdin"], "refresh till-7 bob\n");
+    assert!(place.refused(1, &["tokens", "revoke", &digest, "--yes"]).contains("no token of that digest"));
+    let said = place.done_with(&["tokens", "revoke", "--stdin", "--yes"], "refresh till-7 bob\n");
     assert!(said.contains("refresh token  till-7"), "{said}");
     let left: Vec<_> = place.live(&[]).into_iter().map(|(kind, _, sub)| (kind, sub)).collect();
     let expected = [("access_token", "bob"), ("pending", "alice"), ("pending", "bob"), ("refresh_token", "alice")];
@@ -185,7 +207,7 @@ fn a_token_is_ended_by_its_digest_or_by_itself() {
         place.refused(2, wrong);
     }
     let recorded: Vec<Value> = place.audit().into_iter().filter(|line| line["event"] == "token_revoked").collect();
-    assert_eq!(recorded[0]["token"], digest.as_str());
+    assert_eq!((recorded.len(), &recorded[0]["token"]), (2, &json!(digest)));
 }
 
 #[test]
@@ -239,7 +261,75 @@ fn a_redis_that_is_away_and_an_audit_file_that_cannot_be_written_are_told_and_no
     let said = place.refused(1, &["grants", "revoke", "--user", "alice", "--yes"]);
     assert!(said.contains("/dev/full") && said.contains("nothing was done"), "{said}");
     assert_eq!(place.live(&[]).len(), 3);
+    assert!(!place.deployment.config().with_file_name("audit.jsonl").exists());
     place.redis.stop();
     let said = place.refused(1, &["grants", "list"]);
     assert!(said.contains("Redis cannot be used"), "{said}");
+}
+
+#[test]
+fn what_another_version_wrote_is_named_and_the_rest_is_shown_and_ended() {
+    let place = Stored::new();
+    place.give("till-7", "alice");
+    let id = place.add();
+    let later = System.now().plus(900);
+    let odd = |family| (family, "another version's", b"2{}".to_vec(), later);
+    place.put(vec![odd(Family::Grant), odd(Family::RefreshToken), odd(Family::AccessToken), odd(Family::Client)]);
+    let tried = |arguments: &[&str]| {
+        let output = place.tried(arguments, "");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", out(&output));
+        (out(&output), err(&output))
+    };
+    let (shown, said) = tried(&["clients", "list"]);
+    assert!(shown.contains(&id) && said.contains("1 record of another version"), "{said}");
+    let (shown, said) = tried(&["grants", "list"]);
+    assert_eq!((shown.lines().count(), said.contains("3 records of another version")), (4, true), "{shown}{said}");
+    let (done, said) = tried(&["grants", "revoke", "--user", "alice", "--yes"]);
+    assert!(
+        done.contains("requests: 1, refresh tokens: 1, access tokens: 1") && said.contains("3 records"),
+        "{done}{said}"
+    );
+    let (shown, _) = tried(&["status"]);
+    assert!(shown.contains("! requests: 0 pending") && shown.contains("3 records of another version"), "{shown}");
+    assert!(place.done(&["clients", "show", "till-7"]).contains("configuration"));
+}
+
+#[test]
+fn what_is_recorded_and_then_fails_is_recorded_as_not_done() {
+    let place = Stored::new();
+    let id = place.add();
+    let config = place.deployment.config();
+    // The server's own user may do it all but list; one who may only read finds out when the client is to be changed.
+    let reads = place.deployment.certs().join("reader.password");
+    place.deployment.write("reader.password", "a-third-password");
+    place.deployment.expose("reader.password", 0o600);
+    place.allow("reader", "a-third-password", "+get +set +time +info +ping +scan");
+    let refused = countersign(&[
+        "clients",
+        "disable",
+        &id,
+        "--yes",
+        "--config",
+        config.to_str().expect("UTF-8"),
+        "--store-user",
+        "reader",
+        "--store-password",
+        reads.to_str().expect("UTF-8"),
+    ]);
+    assert_eq!(refused.status.code(), Some(1), "{}", out(&refused));
+    let events: Vec<(Value, Value)> =
+        place.audit().into_iter().map(|line| (line["event"].clone(), line["did"].clone())).collect();
+    let expected = [("client_changed", "add"), ("client_changed", "disable"), ("not_done", "disable")];
+    assert_eq!(events, expected.map(|(event, did)| (json!(event), json!(did))));
+    assert!(place.done(&["clients", "show", &id]).contains("in service"));
+}
+
+#[test]
+fn what_is_in_the_store_is_shown_as_text_and_no_terminal_is_told_what_to_do() {
+    let place = Stored::new();
+    place.give("till\u{1b}[2J", "al\u{202e}ice\n");
+    let shown = place.done(&["grants", "list"]);
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']) && shown.lines().count() == 4, "{shown:?}");
+    let said = place.refused(2, &["clients", "show", "x\u{1b}[2J"]);
+    assert!(!said.contains('\u{1b}'), "{said:?}");
 }

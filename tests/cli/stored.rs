@@ -125,8 +125,25 @@ impl Stored {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
+    /// Has Redis know another user.
+    pub(crate) fn allow(&self, user: &str, password: &str, rules: &str) {
+        let mut command = Command::new("redis-cli");
+        command.args([
+            "-p",
+            &self.redis.port.to_string(),
+            "ACL",
+            "SETUSER",
+            user,
+            "on",
+            &format!(">{password}"),
+            "~*",
+            "-@all",
+        ]);
+        assert!(command.args(rules.split(' ')).stdout(Stdio::null()).status().expect("redis-cli is there").success());
+    }
+
     /// Puts records into the store, as a server does.
-    fn put(&self, records: Vec<(Family, &str, Vec<u8>, Timestamp)>) {
+    pub(crate) fn put(&self, records: Vec<(Family, &str, Vec<u8>, Timestamp)>) {
         let port = self.redis.port;
         let place = Place {
             topology: Topology::Standalone,

@@ -1,6 +1,6 @@
 //! What each `countersign keys` command does: look, or draw up a change, show it, record it and put it in force.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::audit::Event;
 use crate::cli::keys::shown::{changes, json, one, table};
 use crate::cli::keys::{Command, Options};
-use crate::cli::operator::{How, Refused, confirm, load, own, record, say, user};
-use crate::cli::shown::date;
+use crate::cli::operator::{How, Refused, confirm, load, own, recorded, say, unusable, user};
+use crate::cli::shown::{date, plain};
 use crate::clock::{Clock as _, System};
-use crate::config::Config;
+use crate::config::{Config, OfKeys};
 use crate::http::routes::PUBLISHED_FOR;
 use crate::jose::alg::Alg;
 use crate::keys::change::{Haste, Terms};
@@ -32,7 +32,9 @@ fn terms() -> Terms {
 
 /// The folder, and what there is to know of it.
 struct Keys {
-    config: Config,
+    /// Where the configuration is.
+    path: PathBuf,
+    audit: Option<PathBuf>,
     folder: Folder,
     json: bool,
 }
@@ -53,13 +55,14 @@ enum Care {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Refused> {
-    let config = load(&options.config)?;
-    let folder = config.keys.where_it_is().map_err(Refused::Failed)?;
-    let keys = Keys { folder, config, json: options.json };
+    let OfKeys { folder, audit } =
+        OfKeys::load(&options.config).map_err(|faults| unusable(&options.config, &faults))?;
+    let folder = folder.where_it_is().map_err(Refused::Failed)?;
+    let keys = Keys { path: options.config, audit, folder, json: options.json };
     match options.command {
         Command::List => keys.list(),
         Command::Show { kid } => keys.show(&kid),
-        Command::ExportJwks => say(&format!("{:#}\n", keys.config.trust.keyring.jwks(System.now()))),
+        Command::ExportJwks => say(&format!("{:#}\n", load(&keys.path)?.trust.keyring.jwks(System.now()))),
         Command::Generate { alg, how } => {
             keys.change(("generate", Care::Free, how), |draft| draft.generate(alg.alg()).map(drop))
         }
@@ -95,21 +98,20 @@ const fn care(now: bool) -> Care {
 
 impl Keys {
     fn list(&self) -> Result<(), Refused> {
-        let (manifest, now) = (self.folder.view().map_err(Refused::Failed)?, System.now());
-        if self.json {
-            return say(&format!("{:#}\n", json(&manifest, now)));
-        }
-        say(&table(&manifest.keys, now))?;
+        let (manifest, now) = (self.folder.view().map_err(Refused::Wrong)?, System.now());
+        let text = if self.json { format!("{:#}\n", json(&manifest, now)) } else { table(&manifest.keys, now) };
+        say(&text)?;
         for stray in self.folder.strays(&manifest) {
             eprintln!(
-                "{stray} lies there too and is not used; `countersign keys import` takes a copy of it, else remove it"
+                "{} lies there too and is not used; `countersign keys import` takes a copy of it, else remove it",
+                plain(&stray)
             );
         }
-        Ok(())
+        self.is_whole()
     }
 
     fn show(&self, kid: &str) -> Result<(), Refused> {
-        let (manifest, now) = (self.folder.view().map_err(Refused::Failed)?, System.now());
+        let (manifest, now) = (self.folder.view().map_err(Refused::Wrong)?, System.now());
         let entry = manifest.key(kid).map_err(Refused::Wrong)?;
         let history: Vec<&Deed> = manifest.history.iter().filter(|deed| deed.kid == entry.kid).collect();
         if self.json {
@@ -133,14 +135,23 @@ impl Keys {
         })
     }
 
+    /// Whether a server could use the folder.
+    fn is_whole(&self) -> Result<(), Refused> {
+        self.folder.contents().map(drop).map_err(|faults| Refused::Wrong(faults.join("\n")))
+    }
+
     /// Draws up a change, shows it, and makes it, unless it is only to be shown. What is asked about is drawn up anew once nobody else can change the folder: it may take a while to answer.
     fn change(
         &self,
         (did, care, how): (&str, Care, How),
         steps: impl Fn(&mut Draft) -> Result<(), String>,
     ) -> Result<(), Refused> {
+        // What is given up may be broken.
+        if !matches!(did, "retire" | "revoke") {
+            self.is_whole()?;
+        }
         let draw_up = || -> Result<(Manifest, Draft), Refused> {
-            let before = self.folder.view().map_err(Refused::Failed)?;
+            let before = self.folder.view().map_err(Refused::Wrong)?;
             let mut draft = Draft { manifest: before.clone(), fresh: Vec::new(), terms: terms() };
             steps(&mut draft).map_err(Refused::Wrong)?;
             Ok((before, draft))
@@ -169,16 +180,23 @@ impl Keys {
         let digests = (folder::digest(&before), after.digest());
         let event = |kid| Event::KeysChanged { by: &by, did, kid, before: digests.0, after: digests.1 };
         let events: Vec<Event<'_>> = kids.iter().map(|kid| event(kid.as_str())).collect();
-        record(&self.config, &events, now)?;
-        if !draft.fresh.is_empty() {
-            // Where nothing says which key signs, a key more would be one too many.
-            locked.begin(&before).map_err(Refused::Failed)?;
+        recorded((self.audit.as_deref(), &by, did), &events, || {
+            let put = || -> Result<(), String> {
+                if !draft.fresh.is_empty() {
+                    // Where nothing says which key signs, a key more would be one too many.
+                    locked.begin(&before)?;
+                }
+                draft.fresh.iter().try_for_each(|(kid, pem)| locked.keep(kid, pem))?;
+                locked.put(after)
+            };
+            put().map_err(Refused::Failed)
+        })?;
+        self.tell((&before, &draft), false)?;
+        if let Err(faults) = Config::load(&self.path) {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            eprintln!("a server that runs takes this only when the configuration is mended:\n{}", faults.join("\n"));
         }
-        for (kid, pem) in &draft.fresh {
-            locked.keep(kid, pem).map_err(Refused::Failed)?;
-        }
-        locked.put(after).map_err(Refused::Failed)?;
-        self.tell((&before, &draft), false)
+        Ok(())
     }
 
     /// Says what a change does, or would.
