@@ -21,17 +21,16 @@ const TAKEN: [&str; 6] = ["tls.", "keys.", "client_certificates.", "clients", "r
 
 const STAYS: &str = "everything stays as it was";
 
-/// Looks at the files of `running` every second, and at once on SIGHUP; when one has changed since it was read, `server` goes by the configuration at `path` as it is then. What cannot be used is tried again until it can.
+/// Looks at the files of `running` every second, and at once on SIGHUP; when one has changed since it was read, `server` goes by the configuration at `path` as it is then. What cannot be used has not been read, and is tried again until it can.
 pub(super) async fn watch(path: PathBuf, (running, server): (Arc<Config>, Arc<Server>), mut hangup: Signal) {
     let mut seen = running.files.clone();
     let mut failed: Option<String> = None;
     loop {
         let told = tokio::select! { told = hangup.recv() => told.is_some(), () = sleep(GLANCE) => false };
         let (looks, path) = (seen.clone(), path.clone());
-        let anyway = told || failed.is_some();
         // Reading files may take its time, which requests must not wait for.
         let read = tokio::task::spawn_blocking(move || {
-            let changed = anyway || looks.iter().any(|look| look.again() != *look);
+            let changed = told || looks.iter().any(|look| look.again() != *look);
             changed.then(|| Config::load(&path))
         });
         let outcome = match read.await {

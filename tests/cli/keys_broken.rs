@@ -1,7 +1,7 @@
 //! A keys folder that is not as it should be: an operator is told, and a server that runs goes on with the keys it has.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -116,6 +116,8 @@ fn a_right_that_was_missing_is_noticed_when_it_is_given() {
     assert_eq!(said("chmod 600"), 1, "it is tried again and again, and said once");
     keys.0.expose("keys/es256.pem", 0o600);
     sooner_or_later("it is mended", || serving.log().contains("were read again").then_some(()));
+    sleep(Duration::from_secs(3));
+    assert_eq!(said("were read again"), 1, "what has not changed since is left alone");
 }
 
 #[test]
@@ -182,6 +184,35 @@ fn a_command_that_is_killed_leaves_a_folder_that_can_be_used() {
         keys.0.write("keys/es256.pem", &own);
         keys.0.expose("keys/es256.pem", 0o600);
         killed(&keys, round * 700);
+    }
+}
+
+/// The first change of all names what was there before it adds to it: until then, a key more would be one too many.
+#[test]
+fn a_first_change_that_fails_leaves_a_folder_that_can_be_used() {
+    let keys = Keys::new();
+    // What is to become of the times cannot be written.
+    let in_the_way = keys.0.certs().join("keys/keyring.json.new");
+    fs::create_dir(&in_the_way).expect("a folder");
+    for change in [&["rotate"][..], &["generate", "--alg", "ES256"]] {
+        assert!(keys.refused(1, change).contains("keyring.json"), "{change:?}");
+    }
+    assert_eq!(keys.0.check().status.code(), Some(0));
+    fs::remove_dir(&in_the_way).expect("it is there");
+    keys.done(&["rotate"]);
+}
+
+/// Only root can give a folder away; whoever else runs this works in folders of their own.
+#[test]
+fn who_is_not_the_owner_of_the_keys_changes_nothing() {
+    let keys = Keys::new();
+    let given_away = chown(keys.0.certs().join("keys"), Some(65_534), None);
+    let tried = keys.tried(&["rotate"]);
+    match given_away {
+        Ok(()) => {
+            assert!(tried.status.code() == Some(2) && err(&tried).contains("sudo -u '#65534'"), "{}", err(&tried))
+        }
+        Err(_) => assert_eq!(tried.status.code(), Some(0), "{}", err(&tried)),
     }
 }
 
