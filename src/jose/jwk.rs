@@ -1,5 +1,6 @@
 //! A client's public keys: [`PublicKey`] and [`KeySet`] (RFC 7517), parsed once and kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ const LONGEST_KID: usize = 256;
 const LARGEST_SET: usize = 64 * 1024;
 
 /// Members that only a private or symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(super) const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A key set that cannot be used, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,7 +186,7 @@ impl KeySet {
     }
 }
 
-fn elliptic(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
+pub(super) fn elliptic(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
     if jwk.curve() != Some("P-256") {
         return Err(Unusable("an EC key is not on P-256"));
     }
@@ -197,7 +198,7 @@ fn elliptic(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
     ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| Unusable("an EC key is not a point of P-256"))
 }
 
-fn rsa(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
+pub(super) fn rsa(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
     let (n, e) = (number(jwk, "n")?, number(jwk, "e")?);
     let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
     if !(2048..=4096).contains(&bits) || n.first() == Some(&0) {
@@ -209,6 +210,19 @@ fn rsa(jwk: &Jwk) -> Result<ParsedPublicKey, Unusable> {
     PublicKeyComponents { n, e }
         .to_parsed_public_key(&RSA_PSS_2048_8192_SHA256)
         .map_err(|_| Unusable("an RSA key cannot be used"))
+}
+
+/// RFC 7638 §3, RFC 8037 §2: SHA-256 of the members that make the key, in their order.
+pub(super) fn thumbprint(jwk: &Jwk) -> Result<Digest, Unusable> {
+    let members: &[&str] = match jwk.key_type() {
+        "EC" => &["crv", "kty", "x", "y"],
+        "RSA" => &["e", "kty", "n"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => return Err(Unusable("a key is of another kind")),
+    };
+    let member = |name: &&str| Some(((*name).to_owned(), jwk.parameter(name)?.as_str()?));
+    let found: Option<BTreeMap<String, &str>> = members.iter().map(member).collect();
+    Ok(Digest::of(json!(found.ok_or(Unusable("a key lacks a member"))?).to_string().as_bytes()))
 }
 
 fn number(jwk: &Jwk, member: &str) -> Result<Vec<u8>, Unusable> {

@@ -8,7 +8,7 @@ use crate::jose::alg::Alg;
 use crate::jose::claims::Claims;
 use crate::jose::jwk::KeySet;
 use crate::wire::Malformed;
-use crate::wire::json;
+use crate::wire::json::{self, Object};
 
 const LARGEST_HEADER: usize = 4 * 1024;
 
@@ -33,21 +33,7 @@ impl<'a> Compact<'a> {
     /// [`Malformed`]: longer than `longest` bytes, not three parts, base64url with padding or stray bits, JSON that is not strict, an `alg` that
     /// is not an [`Alg`], or a header member that is refused outright.
     pub fn parse(token: &'a str, longest: usize) -> Result<Self, Malformed> {
-        if token.len() > longest {
-            return Err(Malformed("the token is too long"));
-        }
-        let mut parts = token.splitn(4, '.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Malformed("the token does not have three parts"));
-        };
-        let signed = &token.as_bytes()[..header.len() + 1 + payload.len()];
-        let header = decode(header)?;
-        if header.len() > LARGEST_HEADER {
-            return Err(Malformed("the header is too large"));
-        }
-        let header = json::object(&header)?;
+        let Parts { header, claims, signed, signature } = take_apart(token, longest)?;
         if REFUSED.iter().any(|member| header.contains_key(*member)) {
             return Err(Malformed("the header has a member that is not accepted"));
         }
@@ -58,14 +44,7 @@ impl<'a> Compact<'a> {
         };
         let alg = text("alg")?.and_then(|name| Alg::parse(&name)).ok_or(Malformed("the alg is not accepted"))?;
         let (kid, typ) = (text("kid")?, text("typ")?);
-        Ok(Self {
-            alg,
-            kid,
-            typ,
-            claims: Claims::new(json::object(&decode(payload)?)?),
-            signed,
-            signature: decode(signature)?,
-        })
+        Ok(Self { alg, kid, typ, claims, signed, signature })
     }
 
     /// A claim that nobody has vouched for yet: good for finding out whose keys to try, and for nothing else.
@@ -119,6 +98,33 @@ impl<'a> Compact<'a> {
             Err(Malformed("no registered key made the signature"))
         }
     }
+}
+
+/// What a compact JWS is made of.
+pub(super) struct Parts<'a> {
+    pub(super) header: Object,
+    pub(super) claims: Claims,
+    pub(super) signed: &'a [u8],
+    pub(super) signature: Vec<u8>,
+}
+
+/// Takes `token` apart, and judges nothing of it.
+pub(super) fn take_apart(token: &str, longest: usize) -> Result<Parts<'_>, Malformed> {
+    if token.len() > longest {
+        return Err(Malformed("the token is too long"));
+    }
+    let mut parts = token.splitn(4, '.');
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Malformed("the token does not have three parts"));
+    };
+    let signed = &token.as_bytes()[..header.len() + 1 + payload.len()];
+    let header = decode(header)?;
+    if header.len() > LARGEST_HEADER {
+        return Err(Malformed("the header is too large"));
+    }
+    let (header, claims) = (json::object(&header)?, Claims::new(json::object(&decode(payload)?)?));
+    Ok(Parts { header, claims, signed, signature: decode(signature)? })
 }
 
 /// base64url without padding and without stray bits, so that each message has one spelling (RFC 7515 §2).

@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 use crate::clock::Timestamp;
 use crate::current::Current;
 use crate::jose::alg::Alg;
-use crate::jose::jwk::{KeySet, Unusable};
+use crate::jose::jwk::{KeySet, Unusable, thumbprint};
 use crate::jose::life::{Life, State};
-use crate::secret::{Digest, Secret};
+use crate::secret::Secret;
 
 /// One private key and the algorithm it serves.
 #[derive(Clone)]
@@ -43,9 +43,8 @@ impl SigningKey {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der) {
             let point = pair.public_key().as_ref();
             let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
-            let kid = Digest::of(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
             let members = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
-            return Ok(Self::new(Alg::Es256, &kid, members, Engine::Elliptic(pair)));
+            return Self::new(Alg::Es256, members, Engine::Elliptic(pair));
         }
         let pair = RsaKeyPair::from_pkcs8(der)
             .map_err(|_| Unusable("it is neither a P-256 nor an RSA key of 2048 to 4096 bits in PKCS#8"))?;
@@ -57,17 +56,17 @@ impl SigningKey {
             URL_SAFE_NO_PAD.encode(n.big_endian_without_leading_zero()),
             URL_SAFE_NO_PAD.encode(e.big_endian_without_leading_zero()),
         );
-        let kid = Digest::of(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes());
-        Ok(Self::new(Alg::Ps256, &kid, json!({"kty": "RSA", "n": n, "e": e}), Engine::Rsa(pair)))
+        Self::new(Alg::Ps256, json!({"kty": "RSA", "n": n, "e": e}), Engine::Rsa(pair))
     }
 
-    fn new(alg: Alg, kid: &Digest, members: Value, engine: Engine) -> Self {
+    fn new(alg: Alg, members: Value, engine: Engine) -> Result<Self, Unusable> {
         let Value::Object(members) = members else { unreachable!("built as an object above") };
         let mut public = Jwk::from_map(members).expect("it has a kty");
+        let kid = thumbprint(&public)?;
         public.set_key_use("sig");
         public.set_algorithm(alg.name());
         public.set_key_id(kid.to_string());
-        Self { alg, kid: kid.to_string(), public, engine: Arc::new(engine) }
+        Ok(Self { alg, kid: kid.to_string(), public, engine: Arc::new(engine) })
     }
 
     /// The algorithm this key serves.
@@ -278,8 +277,12 @@ mod tests {
     #[test]
     fn rfc7638_3_1_the_kid_is_the_thumbprint() {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        let input = format!(r#"{{"e":"AQAB","kty":"RSA","n":"{n}"}}"#);
-        assert_eq!(Digest::of(input.as_bytes()).to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let Value::Object(members) = json!({"kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"})
+        else {
+            panic!("an object")
+        };
+        let jwk = Jwk::from_map(members).expect("it has a kty");
+        assert_eq!(thumbprint(&jwk).expect("RSA").to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
     #[test]

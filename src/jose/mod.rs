@@ -5,6 +5,7 @@
 
 pub mod alg;
 pub mod claims;
+pub mod dpop;
 pub mod jwk;
 pub mod jws;
 pub mod keyring;

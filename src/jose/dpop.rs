@@ -1,0 +1,207 @@
+//! [`Proof`]: a DPoP proof (RFC 9449 §4.2), taken apart strictly, and vouched for by the key that it brings along.
+
+use aws_lc_rs::signature::ED25519;
+use aws_lc_rs::signature::ParsedPublicKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::jwk::Jwk;
+use serde_json::Value;
+use url::Url;
+
+use crate::jose::claims::Claims;
+use crate::jose::jwk::{self, PRIVATE, elliptic, rsa, thumbprint};
+use crate::jose::jws::take_apart;
+use crate::secret::Digest;
+use crate::wire::Malformed;
+use crate::wire::json::Object;
+
+/// The algorithms a proof may be signed with, as they are published (RFC 9449 §5.1, RFC 9864 §2.2). `EdDSA` (RFC 8037 §3.1) is taken for `Ed25519`, which it is with the one curve that there is.
+pub const ALGS: [&str; 3] = ["ES256", "PS256", "Ed25519"];
+
+/// The longest proof, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// Header members that would change what is signed. Those that only name a key, or fetch one, say nothing: the key is the one in the header.
+const REFUSED: [&str; 4] = ["crit", "b64", "zip", "enc"];
+
+/// A proof whose signature holds. What it is a proof of, its claims say.
+pub struct Proof {
+    claims: Claims,
+    jkt: Digest,
+}
+
+impl Proof {
+    /// RFC 9449 §4.3, items 2 and 4 to 7: one well-formed JWS of its type, under an algorithm of [`ALGS`], signed with the public key in its header.
+    ///
+    /// # Errors
+    /// [`Malformed`]: what is wrong with it.
+    pub fn read(text: &str) -> Result<Self, Malformed> {
+        let parts = take_apart(text, LONGEST)?;
+        if REFUSED.iter().any(|member| parts.header.contains_key(*member)) {
+            return Err(Malformed("the header of the proof has a member that is not accepted"));
+        }
+        let typed = parts.header.get("typ").and_then(Value::as_str);
+        if !typed.is_some_and(|typ| typ.eq_ignore_ascii_case("dpop+jwt")) {
+            return Err(Malformed("the typ is not dpop+jwt"));
+        }
+        let alg = parts.header.get("alg").and_then(Value::as_str).unwrap_or_default();
+        let Some(Value::Object(jwk)) = parts.header.get("jwk") else {
+            return Err(Malformed("the header of the proof has no jwk"));
+        };
+        let (key, jkt) = public(alg, jwk)?;
+        key.verify_sig(parts.signed, &parts.signature)
+            .map_err(|_| Malformed("the key of the proof did not make its signature"))?;
+        Ok(Self { claims: parts.claims, jkt })
+    }
+
+    /// What it says.
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// SHA-256 of its key (RFC 7638): what a token is bound to (RFC 9449 §6).
+    pub const fn jkt(&self) -> Digest {
+        self.jkt
+    }
+}
+
+/// The key that a proof under `alg` brings along, and its thumbprint.
+fn public(alg: &str, members: &Object) -> Result<(ParsedPublicKey, Digest), Malformed> {
+    if PRIVATE.iter().any(|member| members.contains_key(*member)) {
+        return Err(Malformed("the key of the proof is not a public one"));
+    }
+    let unusable = |jwk::Unusable(why)| Malformed(why);
+    let jwk = Jwk::from_map(members.clone()).map_err(|_| Malformed("the jwk of the proof is no JWK"))?;
+    let key = match (alg, jwk.key_type()) {
+        ("ES256", "EC") => elliptic(&jwk),
+        ("PS256", "RSA") => rsa(&jwk),
+        ("Ed25519" | "EdDSA", "OKP") => edwards(&jwk),
+        _ => return Err(Malformed("the alg of the proof is not accepted, or does not go with its key")),
+    };
+    Ok((key.map_err(unusable)?, thumbprint(&jwk).map_err(unusable)?))
+}
+
+/// RFC 8037 §2.
+fn edwards(jwk: &Jwk) -> Result<ParsedPublicKey, jwk::Unusable> {
+    let x = jwk.parameter("x").and_then(Value::as_str).unwrap_or_default();
+    let x = URL_SAFE_NO_PAD.decode(x).ok().filter(|x| x.len() == 32);
+    let x = x.filter(|_| jwk.curve() == Some("Ed25519")).ok_or(jwk::Unusable("an OKP key is not one of Ed25519"))?;
+    ParsedPublicKey::new(&ED25519, x).map_err(|_| jwk::Unusable("an OKP key cannot be used"))
+}
+
+/// RFC 9449 §4.3, item 9: whether `htu` names the same place as `url`, both without query and fragment, by the rules of RFC 3986 §6.2.2 and §6.2.3.
+pub fn is_same_place(htu: &str, url: &str) -> bool {
+    let plain = |text: &str| {
+        let url = Url::parse(text).ok().filter(|url| url.username().is_empty() && url.password().is_none())?;
+        Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()?, unescaped(url.path())))
+    };
+    htu.len() <= 2_048 && plain(htu).is_some_and(|htu| Some(htu) == plain(url))
+}
+
+/// A path in which nothing is escaped that need not be, and all else in capitals (RFC 3986 §6.2.2.1, §6.2.2.2).
+fn unescaped(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                plain.push(char::from(byte));
+                plain.push_str(&part[2..]);
+            }
+            Some(_) => plain.extend(["%", &part[..2].to_ascii_uppercase(), &part[2..]]),
+            None => plain.extend(["%", part]),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9449 §4.1, figure 1.
+    const RFC: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+
+    #[test]
+    fn rfc9449_4_1_the_proof_of_the_rfc_holds_and_its_key_has_the_thumbprint_of_the_rfc() {
+        let proof = Proof::read(RFC).expect("it is the one of the RFC");
+        assert_eq!(proof.claims().string("jti"), Ok(Some("-BwC3ESc6acc2lTc")));
+        assert_eq!(proof.claims().string("htm"), Ok(Some("POST")));
+        assert_eq!(proof.jkt().to_string(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "RFC 9449 §6.1, figure 10");
+        let (signed, _) = RFC.rsplit_once('.').expect("three parts");
+        assert!(Proof::read(&format!("{signed}.{}", "A".repeat(86))).is_err());
+    }
+
+    fn refused(header: &Value) -> &'static str {
+        let text = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode("{}"));
+        Proof::read(&text).map(|_| ()).expect_err("it must not hold").0
+    }
+
+    #[test]
+    fn dpop_4_3_4_to_7_a_header_that_is_not_that_of_a_proof_is_refused() {
+        let good = take_apart(RFC, LONGEST).expect("well-formed").header;
+        let with = |member: &str, value: Value| {
+            let mut header = good.clone();
+            header.insert(member.into(), value);
+            refused(&Value::Object(header))
+        };
+        for typ in ["JWT", "at+jwt", "", "dpop+jws"] {
+            assert_eq!(with("typ", typ.into()), "the typ is not dpop+jwt", "{typ}");
+        }
+        for alg in ["none", "HS256", "RS256", "ES256K", "ES384", "PS256", "Ed25519", "EdDSA", "", "es256"] {
+            assert!(with("alg", alg.into()).contains("does not go with its key"), "{alg}");
+        }
+        for member in REFUSED {
+            assert!(with(member, Value::Array(Vec::new())).contains("not accepted"), "{member}");
+        }
+        assert_eq!(with("jwk", Value::Null), "the header of the proof has no jwk");
+        let jwk = |member: &str, value: &str| {
+            let mut jwk = good["jwk"].clone();
+            jwk[member] = value.into();
+            with("jwk", jwk)
+        };
+        for member in PRIVATE {
+            assert_eq!(jwk(member, "AAAA"), "the key of the proof is not a public one", "{member}");
+        }
+        assert_eq!(jwk("crv", "P-384"), "an EC key is not on P-256");
+        assert_eq!(jwk("x", "AAAA"), "an EC coordinate does not have 32 bytes");
+        assert_eq!(jwk("y", "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"), "an EC key is not a point of P-256");
+        assert!(jwk("kty", "oct").contains("does not go with its key"));
+        assert_eq!(with("x5u", "https://elsewhere.example".into()), "the key of the proof did not make its signature");
+        assert!(Proof::read(&"A".repeat(LONGEST + 1)).is_err_and(|why| why.0.contains("too long")));
+    }
+
+    #[test]
+    fn dpop_4_3_10_an_htu_is_compared_as_rfc_3986_has_it() {
+        const URL: &str = "https://as.example/token";
+        for same in [
+            URL,
+            "https://AS.example:443/token",
+            "HTTPS://as.example/./x/../token",
+            "https://as.example/%74oke%6E",
+            "https://as.example/token?a=b",
+            "https://as.example/token#x",
+        ] {
+            assert!(is_same_place(same, URL), "{same}");
+        }
+        for other in [
+            "http://as.example/token",
+            "https://as.example:8443/token",
+            "https://as.example/token/",
+            "https://as.example/Token",
+            "https://as.example/tok%2Fen",
+            "https://other.example/token",
+            "https://u@as.example/token",
+            "//as.example/token",
+            "/token",
+            "",
+        ] {
+            assert!(!is_same_place(other, URL), "{other}");
+        }
+        assert!(is_same_place("https://as.example/a%2fb", "https://as.example/a%2Fb"));
+        assert!(!is_same_place("https://as.example/a/b", "https://as.example/a%2Fb"));
+        assert!(is_same_place("https://as.example/%zz%", "https://as.example/%zz%"));
+        assert!(!is_same_place(&format!("{URL}?{}", "a".repeat(4_000)), URL));
+    }
+}
