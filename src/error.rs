@@ -100,6 +100,16 @@ reasons! {
     MissingToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
     /// RFC 6750 §3.1: a token that is not good here.
     InvalidToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
+    /// RFC 9449 §5: the proof at the token endpoint is missing, or does not hold.
+    InvalidDpopProof => BAD_REQUEST, "invalid_dpop_proof", "The DPoP proof is missing or does not hold.";
+    /// RFC 9449 §7.1: the same, at a resource of this server.
+    InvalidDpopProofHere => UNAUTHORIZED, "invalid_dpop_proof", "The DPoP proof is missing or does not hold.";
+    /// RFC 9449 §8: the proof has to carry the nonce in this answer.
+    UseDpopNonce => BAD_REQUEST, "use_dpop_nonce", "The DPoP proof has to have the nonce of the DPoP-Nonce header.";
+    /// RFC 9449 §9: the same, at a resource of this server.
+    UseDpopNonceHere => UNAUTHORIZED, "use_dpop_nonce", "The DPoP proof has to have the nonce of the DPoP-Nonce header.";
+    /// RFC 9449 §7.1: a token that was brought with a proof and is not good here.
+    InvalidDpopToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
     /// RFC 7591 §3.2.2.
     InvalidClientMetadata => BAD_REQUEST, "invalid_client_metadata", "A member of the client metadata is missing or not acceptable here.";
     /// RFC 7591 §3.2.2.

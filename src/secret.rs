@@ -186,6 +186,11 @@ impl Vault {
         Self(key, "keys")
     }
 
+    /// Another secret, which whoever has the key has too.
+    pub fn derived(&self, purpose: &str) -> Secret {
+        Secret::new(Digest::of_parts(&[self.1, self.0.reveal(), purpose]).to_string())
+    }
+
     /// `text`, locked. The same text locked twice is the same, which AES-GCM-SIV is made to bear.
     pub fn lock(&self, text: &str) -> Vec<u8> {
         encrypt((&AES_256_GCM_SIV, &self.key()), text.as_bytes())

@@ -20,7 +20,7 @@ use countersign::profile::verified::Governed;
 use serde::Deserialize;
 
 /// How a clause id starts.
-const SPECS: [&str; 17] = [
+const SPECS: [&str; 18] = [
     "CIBA-",
     "FAPICIBA-",
     "FAPI1A-",
@@ -35,6 +35,7 @@ const SPECS: [&str; 17] = [
     "MTLS-",
     "META-",
     "DCR-",
+    "DPOP-",
     "RT-",
     "REV-",
     "IDT-",

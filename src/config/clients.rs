@@ -10,6 +10,7 @@ use crate::config::reader::Section;
 use crate::profile::Profile;
 use crate::profile::client::{CIBA_GRANT, Client};
 use crate::profile::enrolment::{self, Unfit};
+use crate::profile::members::{MEMBERS, RESOURCE_SERVER_MEMBERS};
 
 /// Reads both lists; entries with a fault are left out and their faults noted. Those that are disabled come second.
 pub(super) fn read(
@@ -37,7 +38,7 @@ fn client(mut section: Section<'_>, ciba: bool, (profile, files): (&Profile, &Fi
     if client_id.as_ref().is_some_and(|id| id.len() > 256 || !id.bytes().all(|byte| byte.is_ascii_graphic())) {
         section.fault("client_id", "has to be 1 to 256 visible ASCII characters");
     }
-    let known = if ciba { &enrolment::MEMBERS[..] } else { &enrolment::RESOURCE_SERVER_MEMBERS[..] };
+    let known = if ciba { &MEMBERS[..] } else { &RESOURCE_SERVER_MEMBERS[..] };
     // A file that cannot be read has a fault of its own, which is the only one its absence here should have.
     let named = section.has("jwks");
     let jwks = section.optional_string("jwks").and_then(|path| files.json(&section, "jwks", &path));

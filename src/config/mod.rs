@@ -38,7 +38,8 @@ use crate::profile::enrolled::Registrars;
 use crate::profile::floor::Undercut;
 use crate::profile::gate::Trust;
 use crate::profile::issuer::{Issuer, Offer};
-use crate::profile::{FAPI_CIBA_ID1, Profile};
+use crate::profile::nonce::Source;
+use crate::profile::{BoundBy, DpopNonce, FAPI_CIBA_ID1, Profile};
 use crate::secret::Entropy;
 use crate::store::Store;
 use crate::store::backend::Backend;
@@ -221,6 +222,16 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         let says = "has no scope that the profile lets clients have in their own name (client_credentials.scopes)";
         root.fault("server.scopes_supported", says);
     }
+    let nonces = match &storage {
+        Some(Storage::Redis(_, Some(vault))) => Source::Shared(vault.derived("dpop nonces")),
+        Some(Storage::Redis(_, None)) => Source::Missing,
+        Some(Storage::Memory(_)) | None => Source::Own,
+    };
+    let wanted = profile.binds(BoundBy::Dpop) && profile.rules().sender_constraint.dpop_nonce == DpopNonce::Required;
+    if wanted && matches!(nonces, Source::Missing) {
+        let says = "is missing: the profile wants nonces in DPoP proofs, which all servers make of it; a file with a secret that they share, as from openssl rand -hex 32";
+        root.fault("store.sealing_key", says);
+    }
     if calls.is_some() && matches!(storage, Some(Storage::Redis(_, None))) {
         let says = "is missing: pings that one server leaves behind another sends, and they lie sealed in the store; a file with a secret that all servers share, as from openssl rand -hex 32";
         root.fault("store.sealing_key", says);
@@ -235,6 +246,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         registrars: registrars.map_or(Some(Registrars::Closed), |found| found)?,
         pseudonyms,
         calls: calls.map_or(Some(None), |built| built.map(Some))?,
+        nonces,
     };
     Some(Config {
         listen: listen?,

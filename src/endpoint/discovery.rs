@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::endpoint::Server;
 use crate::jose::alg::Alg;
+use crate::jose::dpop::ALGS;
 use crate::profile::client::{CIBA_GRANT, CLIENT_CREDENTIALS_GRANT, REFRESH_GRANT};
 use crate::profile::issuer::path;
-use crate::profile::{DeliveryMode, Method};
+use crate::profile::{BoundBy, DeliveryMode, Method};
 use crate::wire::metadata::{Aliases, Metadata};
 
 /// The metadata, the same at both well-known places.
@@ -61,7 +62,8 @@ pub async fn metadata(State(server): State<Arc<Server>>) -> Json<Metadata> {
         request_parameter_supported: true,
         request_uri_parameter_supported: false,
         require_signed_request_object: true,
-        tls_client_certificate_bound_access_tokens: true,
+        tls_client_certificate_bound_access_tokens: profile.binds(BoundBy::Certificate),
+        dpop_signing_alg_values_supported: if profile.binds(BoundBy::Dpop) { ALGS.to_vec() } else { Vec::new() },
         mtls_endpoint_aliases: Aliases {
             backchannel_authentication_endpoint: alias(path::BACKCHANNEL),
             token_endpoint: alias(path::TOKEN),

@@ -46,7 +46,11 @@ fn signed(server: &Server, request: &Verified<Inspection>, answer: &Introspectio
 fn live(server: &Server, request: &Verified<Inspection>, token: AccessToken) -> Option<Live> {
     let caller = request.caller();
     let scope: Vec<String> = token.scope.into_iter().filter(|scope| caller.scope().contains(scope)).collect();
-    let Binding::Certificate(thumbprint) = token.cnf;
+    let token_type = token.cnf.token_type();
+    let cnf = match token.cnf {
+        Binding::Certificate(thumbprint) => Confirmation::Certificate(thumbprint),
+        Binding::Key(thumbprint) => Confirmation::Key(thumbprint),
+    };
     (!scope.is_empty()).then(|| Live {
         active: true,
         iss: server.profile.issuer().issuer.clone(),
@@ -54,11 +58,11 @@ fn live(server: &Server, request: &Verified<Inspection>, token: AccessToken) -> 
         client_id: token.client_id,
         sub: token.sub,
         scope: scope.join(" "),
-        token_type: "Bearer",
+        token_type,
         iat: token.iat.seconds(),
         exp: token.exp.seconds(),
         auth_time: token.auth_time.map(Timestamp::seconds),
         acr: token.acr,
-        cnf: Confirmation { x5t_s256: thumbprint },
+        cnf,
     })
 }

@@ -1,4 +1,4 @@
-//! What the tokens are made of: an opaque access token bound to the client's certificate, a signed ID token, and a refresh token for those who may.
+//! What the tokens are made of: an opaque access token bound to a key of the client, a signed ID token, and a refresh token for those who may.
 
 use serde_json::{Map, Value};
 
@@ -106,7 +106,7 @@ impl Minted {
         let (access_token, record) = self.access;
         Tokens {
             access_token,
-            token_type: "Bearer",
+            token_type: record.cnf.token_type(),
             expires_in: self.expires_in,
             scope: record.scope.join(" "),
             refresh_token: self.refresh.map(|(secret, _)| secret),

@@ -22,9 +22,10 @@ use crate::jose::jwk::Unusable;
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
 use crate::outbound::ping::Pings;
-use crate::profile::Profile;
 use crate::profile::client::Client;
 use crate::profile::gate::{Gate, Trust};
+use crate::profile::nonce::{Nonces, Side};
+use crate::profile::{BoundBy, DpopNonce, Profile};
 use crate::secret::{Entropy, Pseudonyms};
 use crate::store::Store;
 
@@ -37,6 +38,7 @@ pub struct Server {
     pub(crate) audit: Audit,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) keyring: Keyring,
+    nonces: Option<Nonces>,
     pub(crate) pings: Option<Pings>,
     pseudonyms: Option<Pseudonyms>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -61,8 +63,11 @@ impl Server {
         let Parts { profile, store, audit, authenticator, trust, clock, entropy } = parts;
         let pings = trust.calls.clone().map(|calls| Pings::new(calls, store.clone(), clock.clone()));
         let (keyring, pseudonyms) = (trust.keyring.clone(), trust.pseudonyms.clone());
-        let gate = Gate::new(profile.clone(), store.clone(), trust, clock.clone());
-        Self { gate, profile, store, audit, authenticator, keyring, pings, pseudonyms, clock, entropy }
+        let rules = &profile.rules().sender_constraint;
+        let nonced = rules.dpop_nonce != DpopNonce::Off && profile.binds(BoundBy::Dpop);
+        let nonces = if nonced { trust.nonces.nonces(&*entropy) } else { None };
+        let gate = Gate::new(profile.clone(), store.clone(), (trust, nonces.clone()), clock.clone());
+        Self { gate, profile, store, audit, authenticator, keyring, nonces, pings, pseudonyms, clock, entropy }
     }
 
     /// Sends the pings that other servers left behind, for as long as it is polled.
@@ -83,6 +88,11 @@ impl Server {
             self.store.replace_clients(clients);
         }
         Ok(())
+    }
+
+    /// The nonce for the next DPoP proof at `side`, where there are any (RFC 9449 §8.2).
+    pub fn nonce(&self, side: Side) -> Option<String> {
+        self.nonces.as_ref().map(|nonces| nonces.fresh(side, self.now()))
     }
 
     /// Where this server's unguessable bytes come from.

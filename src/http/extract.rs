@@ -63,7 +63,11 @@ async fn inbound(request: Request) -> Result<Inbound, Rejection> {
     let mut content_types = parts.headers.get_all(CONTENT_TYPE).iter();
     let content_type = content_types.next().filter(|_| content_types.next().is_none());
     let content_type = content_type.and_then(|value| value.to_str().ok());
+    // More than one are as bad as any number of them.
+    let dpop = parts.headers.get_all("dpop").iter().take(2);
     Ok(Inbound {
+        dpop: dpop.map(|value| value.to_str().unwrap_or_default().to_owned()).collect(),
+        method: parts.method,
         query: parts.uri.query().is_some_and(|query| !query.is_empty()),
         content_type: content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
         authorization: authorization(&parts.headers),

@@ -3,6 +3,7 @@
 pub mod extract;
 mod framing;
 mod line;
+mod nonce;
 mod refusal;
 pub mod routes;
 pub mod serve;

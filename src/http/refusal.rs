@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use crate::error::{Reason, Rejection};
+use crate::jose::dpop::ALGS;
 use crate::wire::answer::Problem;
 
 impl IntoResponse for Rejection {
@@ -21,6 +22,10 @@ impl IntoResponse for Rejection {
         }
         if reason == Reason::InvalidToken {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+        }
+        if let Reason::InvalidDpopProofHere | Reason::UseDpopNonceHere | Reason::InvalidDpopToken = reason {
+            let challenge = format!("DPoP error=\"{}\", algs=\"{}\"", reason.error(), ALGS.join(" "));
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::try_from(challenge).expect("ASCII"));
         }
         if reason == Reason::InsufficientScope {
             let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\", scope=\"openid\"");

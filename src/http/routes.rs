@@ -14,7 +14,7 @@ use crate::endpoint::{
     userinfo,
 };
 use crate::error::{Reason, Rejection};
-use crate::http::{framing, line};
+use crate::http::{framing, line, nonce};
 use crate::profile::issuer::path;
 
 /// Who may reach a route.
@@ -190,6 +190,7 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
         .method_not_allowed_fallback(|| async {
             Rejection::new(Reason::MethodNotAllowed, "CIBA-7.1-1", "another method")
         })
+        .layer(from_fn_with_state(server.clone(), nonce::fresh))
         .layer(from_fn(framing::unambiguous))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn_with_state(server.clone(), line::log))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::jose::alg::Alg;
 use crate::jose::jwk::KeySet;
-use crate::profile::Method;
 use crate::profile::subject::Subject;
+use crate::profile::{BoundBy, Method};
 
 /// RFC 6749 §6.
 pub const REFRESH_GRANT: &str = "refresh_token";
@@ -94,6 +94,8 @@ pub struct Ciba {
     pub sector: Option<String>,
     /// `scope`: what it may ask for.
     pub scope: Vec<String>,
+    /// What its access tokens are bound to.
+    pub bound_by: BoundBy,
 }
 
 /// How the client learns the outcome (CIBA §5).

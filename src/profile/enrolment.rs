@@ -13,61 +13,12 @@ use crate::outbound::guard::foreign;
 use crate::profile::client::{
     Authentication, CIBA_GRANT, CLIENT_CREDENTIALS_GRANT, Ciba, Client, Delivery, Keys, REFRESH_GRANT, Role,
 };
+use crate::profile::members::SUBJECTS;
 use crate::profile::plain::is_plain;
 use crate::profile::scope::is_scope_token;
 use crate::profile::subject::{Subject, distinguished_name};
-use crate::profile::{DeliveryMode, Method, Profile};
+use crate::profile::{BoundBy, DeliveryMode, Method, Profile};
 use crate::wire::json::Object;
-
-/// The members that say something here. Others are ignored at registration (RFC 7591 §2), and a fault in the configuration.
-pub const MEMBERS: [&str; 23] = [
-    "client_name",
-    "jwks",
-    "jwks_uri",
-    "scope",
-    "grant_types",
-    "response_types",
-    "token_endpoint_auth_method",
-    "token_endpoint_auth_signing_alg",
-    "tls_client_auth_subject_dn",
-    "tls_client_auth_san_dns",
-    "tls_client_auth_san_uri",
-    "tls_client_auth_san_ip",
-    "tls_client_auth_san_email",
-    "tls_client_certificate_bound_access_tokens",
-    "backchannel_token_delivery_mode",
-    "backchannel_client_notification_endpoint",
-    "backchannel_authentication_request_signing_alg",
-    "backchannel_user_code_parameter",
-    "id_token_signed_response_alg",
-    "subject_type",
-    "sector_identifier_uri",
-    "require_signed_request_object",
-    "software_id",
-];
-
-/// Those of the members that say something of a resource server.
-pub const RESOURCE_SERVER_MEMBERS: [&str; 11] = [
-    "client_name",
-    "jwks",
-    "jwks_uri",
-    "scope",
-    "token_endpoint_auth_method",
-    "token_endpoint_auth_signing_alg",
-    "tls_client_auth_subject_dn",
-    "tls_client_auth_san_dns",
-    "tls_client_auth_san_uri",
-    "tls_client_auth_san_ip",
-    "tls_client_auth_san_email",
-];
-
-const SUBJECTS: [&str; 5] = [
-    "tls_client_auth_subject_dn",
-    "tls_client_auth_san_dns",
-    "tls_client_auth_san_uri",
-    "tls_client_auth_san_ip",
-    "tls_client_auth_san_email",
-];
 
 /// A member that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,11 +106,10 @@ impl<'a> Reader<'a> {
         if self.members.contains_key("software_id") {
             self.string("software_id");
         }
-        for name in ["tls_client_certificate_bound_access_tokens", "require_signed_request_object"] {
-            if self.flag(name) == Some(false) {
-                self.fault(name, "has to be true or left out: it always is so");
-            }
+        if self.flag("require_signed_request_object") == Some(false) {
+            self.fault("require_signed_request_object", "has to be true or left out: it always is so");
         }
+        let bound_by = self.bound_by();
         let user_code = self.flag("backchannel_user_code_parameter").unwrap_or_default();
         if user_code && !self.profile.issuer().offer.user_code {
             self.fault(
@@ -178,7 +128,32 @@ impl<'a> Reader<'a> {
             client_credentials: grants.contains(&CLIENT_CREDENTIALS_GRANT),
             sector,
             scope: scope?,
+            bound_by: bound_by?,
         })
+    }
+
+    /// RFC 8705 §3.4, RFC 9449 §5.2: a token is bound to one key, and never to none.
+    fn bound_by(&self) -> Option<BoundBy> {
+        const CERTIFICATE: &str = "tls_client_certificate_bound_access_tokens";
+        const DPOP: &str = "dpop_bound_access_tokens";
+        let dpop = self.flag(DPOP).unwrap_or_default();
+        let certificate = self.flag(CERTIFICATE).unwrap_or(!dpop);
+        let (bound_by, name) = match (certificate, dpop) {
+            (true, true) => {
+                self.fault(DPOP, &format!("and {CERTIFICATE} are both true: a token is bound to one key"));
+                return None;
+            }
+            (false, false) => {
+                self.fault(CERTIFICATE, &format!("has to be true, unless {DPOP} is: a token is bound to a key"));
+                return None;
+            }
+            (true, false) => (BoundBy::Certificate, CERTIFICATE),
+            (false, true) => (BoundBy::Dpop, DPOP),
+        };
+        if !self.profile.binds(bound_by) {
+            self.fault(name, "is not what the profile binds tokens by");
+        }
+        Some(bound_by)
     }
 
     /// CIBA §4: the mode, and the endpoint that goes with it.

@@ -37,13 +37,13 @@ impl Governed for Exchange {
 }
 
 impl Request for Exchange {
-    /// Who, then with which certificate, then for what. The certificate comes before the state of the request, so that a client without one
-    /// hears so while its request is still pending.
+    /// Who, then with which key, then for what. The key comes before the state of the request, so that a client without one
+    /// hears so while its request is still pending (RFC 9449 §5).
     async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
         let form = inbound.form().map_err(malformed(Reason::InvalidRequest, "OAUTH-1"))?;
         let client = client_auth::authenticate(gate, (&inbound, &form), unspent).await?;
         let by = client.client_id.clone();
-        let binding = Binding::of(&inbound).map_err(|refusal| refusal.by(&by))?;
+        let binding = Binding::of(gate, (&inbound, &client), unspent).map_err(|refusal| refusal.by(&by))?;
         Self::parse(gate, &form, Sender { client, binding }).map_err(|refusal| refusal.by(&by))
     }
 }

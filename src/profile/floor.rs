@@ -5,7 +5,7 @@ use std::fmt;
 use crate::jose::alg::Alg;
 use crate::profile::backchannel::HINTS;
 use crate::profile::scope::is_scope_token;
-use crate::profile::{Data, DeliveryMode, Method};
+use crate::profile::{BoundBy, Data, DeliveryMode, Method};
 
 /// One way in which a profile file is weaker than FAPI-CIBA-ID1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,11 @@ const FLOOR: &[Clause] = &[
         id: "CIBA-7.1-20",
         says: "authentication_request.longest_login_hint_token: at most 600",
         holds: |p| p.authentication_request.longest_login_hint_token <= 600,
+    },
+    Clause {
+        id: "FAPI1A-5.2.2-5",
+        says: "sender_constraint.methods: certificate and dpop are the only ones, and there has to be one",
+        holds: |p| some(&p.sender_constraint.methods, |name| BoundBy::parse(name).is_some()),
     },
     Clause {
         id: "FAPI1B-5.2.2-21",
@@ -212,8 +217,10 @@ mod tests {
             ("longest_lifetime = 3600", "longest_lifetime = 9", "too tight"),
             ("longest_binding_message = 64", "longest_binding_message = 3", "too tight"),
             ("[id_token]\nlifetime = 300", "[id_token]\nlifetime = 9", "too tight"),
+            (r#"methods = ["certificate", "dpop"]"#, "methods = []", "FAPI1A-5.2.2-5"),
+            (r#"methods = ["certificate", "dpop"]"#, r#"methods = ["bearer"]"#, "FAPI1A-5.2.2-5"),
             (
-                "[access_token]\n# FAPI 1.0 part 1 5.2.2-21. Bound to the client's certificate (RFC 8705), always.\nlifetime = 300",
+                "[access_token]\n# FAPI 1.0 part 1 5.2.2-21.\nlifetime = 300",
                 "[access_token]\nlifetime = 601",
                 "FAPI1B-5.2.2-21",
             ),

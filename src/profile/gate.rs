@@ -17,6 +17,7 @@ use crate::outbound::{Failed, Outbound};
 use crate::profile::Profile;
 use crate::profile::client::{Client, Keys};
 use crate::profile::enrolled::{Enrolled, Registrars};
+use crate::profile::nonce::{Nonces, Source};
 use crate::profile::once::{Replay, Unspent};
 use crate::profile::verified::{Governed, Verified, conform};
 use crate::profile::vouchers::Vouchers;
@@ -55,6 +56,8 @@ pub struct Trust {
     pub pseudonyms: Option<Pseudonyms>,
     /// How URLs of clients are called.
     pub calls: Option<Outbound>,
+    /// What nonces for DPoP are made of.
+    pub nonces: Source,
 }
 
 /// A kind of request that the gate knows how to read.
@@ -69,6 +72,7 @@ pub struct Gate {
     pub(super) clients: Arc<dyn Clients>,
     replay: Arc<dyn Replay>,
     pub(super) trust: Trust,
+    pub(super) nonces: Option<Nonces>,
     jwks: Option<Jwks>,
     clock: Arc<dyn Clock>,
 }
@@ -78,11 +82,11 @@ impl Gate {
     pub fn new(
         profile: Arc<Profile>,
         memory: Arc<impl Clients + Replay + 'static>,
-        trust: Trust,
+        (trust, nonces): (Trust, Option<Nonces>),
         clock: Arc<dyn Clock>,
     ) -> Self {
         let jwks = trust.calls.clone().map(Jwks::new);
-        Self { profile, clients: memory.clone(), replay: memory, trust, jwks, clock }
+        Self { profile, clients: memory.clone(), replay: memory, trust, nonces, jwks, clock }
     }
 
     /// Reads `inbound` and holds it against every rule for its kind. What it uses up is spent at once if it is refused, else with the first thing

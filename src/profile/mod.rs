@@ -15,8 +15,11 @@ pub mod hint;
 pub mod inspection;
 pub mod issuer;
 pub mod management;
+pub mod members;
+pub mod nonce;
 pub mod once;
 pub mod plain;
+mod proof;
 pub mod redemption;
 pub mod refresh;
 pub mod registration;
@@ -100,6 +103,33 @@ impl DeliveryMode {
     }
 }
 
+/// What the access tokens of a client are bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundBy {
+    /// `tls_client_certificate_bound_access_tokens`: the certificate of the token request (RFC 8705 §3).
+    Certificate,
+    /// `dpop_bound_access_tokens`: the key of the proof at the token request (RFC 9449 §5).
+    Dpop,
+}
+
+impl BoundBy {
+    /// Both, in the order in which profiles name them.
+    pub const ALL: [Self; 2] = [Self::Certificate, Self::Dpop];
+
+    /// What a profile calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Dpop => "dpop",
+        }
+    }
+
+    /// Reads what a profile says.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
 /// The rules in force: what the file says, checked against the floor, and the one issuer they are in force for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
@@ -164,6 +194,11 @@ impl Profile {
         &self.methods
     }
 
+    /// Whether access tokens may be bound by that.
+    pub fn binds(&self, by: BoundBy) -> bool {
+        self.data.sender_constraint.methods.iter().any(|name| name == by.name())
+    }
+
     /// The kinds of hints in force: those of the profile that this deployment can make something of.
     pub fn hints(&self) -> impl Iterator<Item = &str> {
         let believed = self.issuer.offer.login_hint_token;
@@ -193,6 +228,7 @@ pub struct Data {
     pub request_object: RequestObject,
     pub clock: Clock,
     pub authentication_request: AuthenticationRequest,
+    pub sender_constraint: SenderConstraint,
     pub access_token: Lifetime,
     pub id_token: Lifetime,
     pub refresh_token: Lifetime,
@@ -250,6 +286,27 @@ pub struct AuthenticationRequest {
     pub interval: u32,
     pub oldest_id_token_hint: u32,
     pub longest_login_hint_token: u32,
+}
+
+/// `[sender_constraint]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Data")]
+pub struct SenderConstraint {
+    pub methods: Vec<String>,
+    pub dpop_nonce: DpopNonce,
+}
+
+/// Whether a DPoP proof has to carry a nonce of this server (RFC 9449 §8).
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum DpopNonce {
+    /// There are none.
+    Off,
+    /// A proof may have none; one that has one has to have a good one.
+    Lenient,
+    /// It has to.
+    Required,
 }
 
 /// `[access_token]`, `[id_token]`, `[refresh_token]`

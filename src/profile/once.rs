@@ -39,6 +39,10 @@ pub enum Kind {
     RequestObject,
     /// CIBA §7.1 `login_hint_token`; whose it is, its issuer says.
     LoginHintToken,
+    /// RFC 9449 §11.1, at the token endpoint; whose it is, its key says.
+    DpopProof,
+    /// The same, at a resource of this server.
+    DpopProofAtResource,
 }
 
 impl Spent {
@@ -48,6 +52,7 @@ impl Spent {
             Kind::ClientAssertion => "client_assertion",
             Kind::RequestObject => "request_object",
             Kind::LoginHintToken => "login_hint_token",
+            Kind::DpopProof | Kind::DpopProofAtResource => "dpop",
         };
         Self { kind, digest: Digest::of_parts(&[name, iss, jti]), until }
     }
@@ -58,6 +63,8 @@ impl Spent {
             Kind::ClientAssertion => (Reason::InvalidClient, "CA-11"),
             Kind::RequestObject => (Reason::InvalidRequest, "CIBA-7.1.1-13"),
             Kind::LoginHintToken => (Reason::InvalidRequest, "CIBA-7.1-20"),
+            Kind::DpopProof => (Reason::InvalidDpopProof, "DPOP-11.1-2"),
+            Kind::DpopProofAtResource => (Reason::InvalidDpopProofHere, "DPOP-11.1-2"),
         };
         Rejection::new(reason, clause, "the jti was used before")
     }

@@ -7,8 +7,9 @@ use crate::jose::claims::Claims;
 use crate::jose::jws::Compact;
 use crate::profile::Profile;
 use crate::profile::enrolled::Registrars;
-use crate::profile::enrolment::{self, MEMBERS, Unfit};
+use crate::profile::enrolment::{self, Unfit};
 use crate::profile::gate::{Gate, Request, malformed};
+use crate::profile::members::MEMBERS;
 use crate::profile::once::Unspent;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::wire::Malformed;
@@ -76,12 +77,13 @@ pub fn completed((given, stated): (Object, &Object), profile: &Profile) -> Objec
     let mut members: Object = given.into_iter().filter(|(name, _)| is_known(name)).collect();
     members.extend(stated.clone());
     let all = profile.issuer().scopes_supported.join(" ");
+    let dpop = members.get("dpop_bound_access_tokens") == Some(&Value::Bool(true));
     for (name, value) in [
         ("scope", json!(all)),
         ("response_types", json!([])),
         ("subject_type", json!("public")),
         ("backchannel_user_code_parameter", json!(false)),
-        ("tls_client_certificate_bound_access_tokens", json!(true)),
+        ("tls_client_certificate_bound_access_tokens", json!(!dpop)),
         ("require_signed_request_object", json!(true)),
     ] {
         members.entry(name).or_insert(value);

@@ -1,14 +1,16 @@
 //! [`ResourceCall`]: somebody uses an access token at this server itself (RFC 6750 §2.1, OpenID Connect Core §5.3.1).
 
 use crate::error::{Reason, Rejection};
+use crate::profile::BoundBy;
 use crate::profile::gate::{Gate, Request};
 use crate::profile::once::Unspent;
+use crate::profile::proof::prove;
 use crate::profile::sender::Binding;
 use crate::profile::verified::{Governed, Rule, Verified};
 use crate::secret::Secret;
-use crate::wire::inbound::Inbound;
+use crate::wire::inbound::{Authorization, Inbound};
 
-/// A token in the `Authorization` header, and the certificate it was brought with.
+/// A token in the `Authorization` header, and the certificate or the key it was brought with.
 pub struct ResourceCall {
     token: Option<Secret>,
     binding: Option<Binding>,
@@ -19,7 +21,7 @@ impl Governed for ResourceCall {
         Rule {
             clause: "FAPI1B-6.2.1-1",
             reason: Reason::MissingToken,
-            says: "there is no bearer token in the header",
+            says: "there is no access token in the header",
             holds: |r, _, _| r.token.is_some(),
         },
         Rule {
@@ -38,9 +40,16 @@ impl Governed for ResourceCall {
 }
 
 impl Request for ResourceCall {
-    async fn read(_: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
-        let token = inbound.bearer().map(|token| Secret::new(token.reveal().to_owned()));
-        Ok(Self { token, binding: Binding::of(&inbound).ok() })
+    /// RFC 9449 §7.1: a token under the scheme `DPoP` comes with a proof, which is judged before anything is said of the token.
+    async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
+        let copy = |token: &Secret| Secret::new(token.reveal().to_owned());
+        match &inbound.authorization {
+            Some(Authorization::Dpop(token)) if gate.profile.binds(BoundBy::Dpop) => {
+                let jkt = prove(gate, (&inbound, Some(token)), unspent)?;
+                Ok(Self { token: Some(copy(token)), binding: Some(Binding::Key(jkt)) })
+            }
+            _ => Ok(Self { token: inbound.bearer().map(copy), binding: Binding::shown(&inbound).ok() }),
+        }
     }
 }
 

@@ -292,20 +292,24 @@ impl Store {
     /// The token that a caller brought and proved to hold, and the client it belongs to.
     ///
     /// # Errors
-    /// [`Reason::InvalidToken`], [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::InvalidToken`] or [`Reason::InvalidDpopToken`], what was [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
     pub async fn bearer(
         &self,
         request: &Verified<ResourceCall>,
         now: Timestamp,
     ) -> Result<(AccessToken, Arc<Client>), Rejection> {
-        let refused = |clause, cause| Rejection::new(Reason::InvalidToken, clause, cause);
-        let live = self.live(Trip::plain(), request.token(), now).await?;
+        let reason = match request.binding() {
+            Binding::Certificate(_) => Reason::InvalidToken,
+            Binding::Key(_) => Reason::InvalidDpopToken,
+        };
+        let refused = |clause, cause| Rejection::new(reason, clause, cause);
+        let live = self.live(Trip::spending(request.unspent().take()), request.token(), now).await?;
         let (token, client) =
             live.ok_or_else(|| refused("FAPI1B-6.2.1-2", "the token is unknown, expired or revoked"))?;
         if token.cnf == *request.binding() {
             Ok((token, client))
         } else {
-            Err(refused("MTLS-3-2", "the token is bound to another certificate").by(&client.client_id))
+            Err(refused("MTLS-3-2", "the token is bound to another certificate or key").by(&client.client_id))
         }
     }
 

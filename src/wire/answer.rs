@@ -23,7 +23,7 @@ pub struct Tokens {
     /// 43 characters of base64url.
     #[serde(serialize_with = "revealed")]
     pub access_token: Secret,
-    /// `Bearer`, as RFC 8705 §3 leaves it for certificate-bound tokens.
+    /// `Bearer`, as RFC 8705 §3 leaves it for certificate-bound tokens, or `DPoP` (RFC 9449 §5).
     pub token_type: &'static str,
     /// Seconds the access token lives.
     pub expires_in: u32,
@@ -90,7 +90,7 @@ pub struct Live {
     pub sub: Option<String>,
     /// The granted scopes that concern the resource server that asked.
     pub scope: String,
-    /// `Bearer`.
+    /// `Bearer` or `DPoP`.
     pub token_type: &'static str,
     /// Seconds since the epoch.
     pub iat: i64,
@@ -106,12 +106,15 @@ pub struct Live {
     pub cnf: Confirmation,
 }
 
-/// RFC 7800 §3.1, RFC 8705 §3.1.
+/// RFC 7800 §3.1: one member, which says what the token is bound to.
 #[derive(Serialize)]
-pub struct Confirmation {
-    /// SHA-256 of the DER of the certificate the token is bound to.
+pub enum Confirmation {
+    /// RFC 8705 §3.1: SHA-256 of the DER of a certificate.
     #[serde(rename = "x5t#S256")]
-    pub x5t_s256: Digest,
+    Certificate(Digest),
+    /// RFC 9449 §6.2: SHA-256 of a key (RFC 7638).
+    #[serde(rename = "jkt")]
+    Key(Digest),
 }
 
 /// RFC 6749 §5.2, CIBA §13: a refusal. These two members and no other.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
+use http::Method;
 
 use crate::secret::{Digest, Secret};
 use crate::wire::Malformed;
@@ -12,6 +13,10 @@ use crate::wire::json;
 
 /// What arrived. Untrusted, and holds no decision. The `Host` header is not kept: it decides nothing.
 pub struct Inbound {
+    /// The method.
+    pub method: Method,
+    /// The `DPoP` headers (RFC 9449 §4.1), of which there may be one.
+    pub dpop: Vec<String>,
     /// Whether the URI had a query. No endpoint reads one (RFC 6749 §2.3.1: credentials never travel in the URI).
     pub query: bool,
     /// The media type of the body, without parameters, in lower case.
@@ -33,7 +38,7 @@ impl Inbound {
     pub const fn bearer(&self) -> Option<&Secret> {
         match &self.authorization {
             Some(Authorization::Bearer(token)) => Some(token),
-            Some(Authorization::Other) | None => None,
+            Some(Authorization::Dpop(_) | Authorization::Other) | None => None,
         }
     }
 
@@ -64,6 +69,8 @@ impl Inbound {
 pub enum Authorization {
     /// RFC 6750 §2.1: `Bearer` and one token.
     Bearer(Secret),
+    /// RFC 9449 §7.1: `DPoP` and one token.
+    Dpop(Secret),
     /// Anything else.
     Other,
 }
@@ -74,12 +81,14 @@ const LONGEST_BEARER: usize = 1024;
 impl Authorization {
     /// Reads the value of the header.
     pub fn parse(value: &str) -> Self {
-        match value.split_once(' ') {
-            Some((scheme, token))
-                if scheme.eq_ignore_ascii_case("bearer") && is_b64token(token, 1..=LONGEST_BEARER) =>
-            {
-                Self::Bearer(Secret::new(token.to_owned()))
-            }
+        let Some((scheme, token)) = value.split_once(' ').filter(|(_, token)| is_b64token(token, 1..=LONGEST_BEARER))
+        else {
+            return Self::Other;
+        };
+        let token = || Secret::new(token.to_owned());
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => Self::Bearer(token()),
+            "dpop" => Self::Dpop(token()),
             _ => Self::Other,
         }
     }
@@ -138,7 +147,7 @@ mod tests {
     fn rfc6750_2_1_a_bearer_is_one_b64token() {
         let token = |value: &str| match Authorization::parse(value) {
             Authorization::Bearer(token) => Some(token.reveal().to_owned()),
-            Authorization::Other => None,
+            Authorization::Dpop(_) | Authorization::Other => None,
         };
         assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(token("bEARER a-._~+/0==").as_deref(), Some("a-._~+/0=="));

@@ -40,6 +40,8 @@ pub struct Metadata {
     pub request_uri_parameter_supported: bool,
     pub require_signed_request_object: bool,
     pub tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dpop_signing_alg_values_supported: Vec<&'static str>,
     pub mtls_endpoint_aliases: Aliases,
 }
 

@@ -297,7 +297,7 @@ async fn aftermath(bank: &Bank, till: &Tpp<'_>, mut bodies: Vec<String>) {
     till.tokens().await.ok();
 }
 
-/// What is refused is not kept: of some hundred megabytes, the most part arrives after the first look at the memory.
+/// What is refused is not kept. Other tests of this process take memory meanwhile, but not all the time: what is kept would show in every round.
 #[tokio::test]
 async fn refusals_leave_nothing_in_memory() {
     let bank = Bank::open().await;
@@ -312,10 +312,16 @@ async fn refusals_leave_nothing_in_memory() {
         }
     };
     round(100).await;
-    let before = resident();
-    round(900).await;
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 64 * 1024, "{grown} KiB more, of the 96,000 that came");
+    let mut least = u64::MAX;
+    for _ in 0..5 {
+        let before = resident();
+        round(300).await;
+        least = least.min(resident().saturating_sub(before));
+        if least < 8 * 1024 {
+            return;
+        }
+    }
+    panic!("{least} KiB more in each round, of the 32,000 that came");
 }
 
 /// KiB of memory that this process has, where the system says so as Linux does.

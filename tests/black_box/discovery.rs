@@ -80,6 +80,7 @@ async fn meta_3_the_document_has_these_members_and_no_other() {
         "request_uri_parameter_supported": false,
         "require_signed_request_object": true,
         "tls_client_certificate_bound_access_tokens": true,
+        "dpop_signing_alg_values_supported": ["ES256", "PS256", "Ed25519"],
         "mtls_endpoint_aliases": {
             "backchannel_authentication_endpoint": at("/bc-authorize"),
             "token_endpoint": at("/token"),

@@ -27,6 +27,8 @@ mod client_credentials;
 mod corpus;
 mod decision;
 mod discovery;
+mod dpop;
+mod dpop_nonce;
 mod framing;
 mod hint;
 mod id_token_hint;

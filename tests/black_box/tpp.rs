@@ -236,6 +236,12 @@ impl<'a> Tpp<'a> {
             .await
     }
 
+    /// Refreshes, with a DPoP proof.
+    pub(crate) async fn refresh_with(&self, refresh_token: &str, proof: &str) -> Heard {
+        let call = self.call(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]);
+        Heard::of(self.unsent("/token", &call).header("dpop", proof)).await
+    }
+
     /// Asks for a token in its own name.
     pub(crate) async fn own(&self) -> Heard {
         self.own_call(|call| call).await

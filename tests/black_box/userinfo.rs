@@ -61,7 +61,6 @@ async fn fapi1b_6_2_1_1_a_token_is_taken_from_the_header_alone() {
         let bare = || call(&bank, &method, Some("till8"));
         is_refused(bare()).await;
         for header in [
-            format!("DPoP {token}"),
             format!("Basic {token}"),
             token.clone(),
             format!("Bearer  {token}"),

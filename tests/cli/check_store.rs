@@ -276,3 +276,25 @@ fn the_redis_that_ships_in_comments_is_fine_in_each_topology() {
         is_fine(in_production(&deployment));
     }
 }
+
+/// RFC 9449 §8: every server has to know the nonces of the others.
+#[test]
+fn nonces_that_are_required_take_a_secret_that_all_servers_share() {
+    let deployment = Deployment::new();
+    let profile = fs::read_to_string(shipped("profiles/fapi-ciba-id1.toml")).expect("it ships");
+    let required = profile.replace("dpop_nonce = \"lenient\"", "dpop_nonce = \"required\"");
+    assert_ne!(required, profile);
+    deployment.write("strict.toml", &required);
+    let named = ("profile = \"fapi-ciba-id1\"", "profile = \"../certs/dev/strict.toml\"");
+    stored(&deployment, &format!("{STANDALONE}{LOGIN}")).edit(named.0, named.1);
+    deployment.has_faults(&[("store.sealing_key", "the profile wants nonces in DPoP proofs")]);
+    deployment.write("sealing.key", &"0123456789abcdef".repeat(4));
+    deployment.expose("sealing.key", 0o600);
+    let key = "sealing_key = \"../certs/dev/sealing.key\"\n";
+    stored(&deployment, &format!("{STANDALONE}{LOGIN}{key}")).edit(named.0, named.1);
+    is_fine(&deployment);
+    stored(&deployment, &format!("{STANDALONE}{LOGIN}"));
+    is_fine(&deployment);
+    deployment.again().edit(named.0, named.1);
+    is_fine(&deployment);
+}

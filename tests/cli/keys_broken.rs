@@ -210,7 +210,7 @@ fn who_is_not_the_owner_of_the_keys_changes_nothing() {
     let tried = keys.tried(&["rotate"]);
     match given_away {
         Ok(()) => {
-            assert!(tried.status.code() == Some(2) && err(&tried).contains("sudo -u '#65534'"), "{}", err(&tried))
+            assert!(tried.status.code() == Some(2) && err(&tried).contains("sudo -u '#65534'"), "{}", err(&tried));
         }
         Err(_) => assert_eq!(tried.status.code(), Some(0), "{}", err(&tried)),
     }

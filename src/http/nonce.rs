@@ -1,0 +1,30 @@
+//! Whoever shows a DPoP proof is given the nonce for the next one, whatever else the answer is (RFC 9449 §8, §8.2, §9).
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderName;
+use http::header::HeaderValue;
+
+use crate::endpoint::Server;
+use crate::profile::issuer::path;
+use crate::profile::nonce::Side;
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// Adds the nonce to the answer of an endpoint that looks at proofs.
+pub(super) async fn fresh(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let side = match request.uri().path() {
+        path::TOKEN => Some(Side::Token),
+        path::USERINFO => Some(Side::Resource),
+        _ => None,
+    };
+    let side = side.filter(|_| request.headers().contains_key("dpop"));
+    let mut response = next.run(request).await;
+    if let Some(nonce) = side.and_then(|side| server.nonce(side)) {
+        response.headers_mut().insert(DPOP_NONCE, HeaderValue::try_from(nonce).expect("base64url"));
+    }
+    response
+}
