@@ -11,12 +11,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use countersign::clock::Timestamp;
+use countersign::jose::dpop::ALGS;
 use countersign::secret::{self, Secret};
 use countersign::wire::inbound::PeerCertificate;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::bank::Bank;
+use crate::bank::proof::holder;
 use crate::fault::Fault;
 
 /// How long the server may take.
@@ -24,7 +26,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 const INTERACTION: HeaderName = HeaderName::from_static("x-fapi-interaction-id");
 
-/// Somebody with a live token, bound to the certificate that they showed, for accounts.
+/// Somebody with a live token, bound to the certificate that they showed or to the key of their proof, for accounts.
 pub(super) struct Caller {
     /// Who was given the token.
     pub(super) client_id: String,
@@ -39,6 +41,10 @@ pub(super) enum Refusal {
     NoToken,
     /// RFC 6750 §3.1.
     InvalidToken,
+    /// RFC 9449 §7.1: the same, under the scheme `DPoP`.
+    InvalidDpopToken,
+    /// RFC 9449 §7.1.
+    InvalidDpopProof,
     /// RFC 6750 §3.1: it is good, but not for this.
     InsufficientScope,
     /// Nobody can say what the token is worth.
@@ -47,7 +53,13 @@ pub(super) enum Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let mut scheme = "Bearer".to_owned();
         let (status, error) = match self {
+            Self::InvalidDpopToken | Self::InvalidDpopProof => {
+                scheme = format!("DPoP algs=\"{}\",", ALGS.join(" "));
+                let proof = matches!(self, Self::InvalidDpopProof);
+                (StatusCode::UNAUTHORIZED, if proof { "invalid_dpop_proof" } else { "invalid_token" })
+            }
             Self::NoToken => return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response(),
             Self::Unknown => {
                 let body = Json(json!({"error": "temporarily_unavailable"}));
@@ -56,7 +68,7 @@ impl IntoResponse for Refusal {
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         };
-        let challenge = [(WWW_AUTHENTICATE, format!("Bearer error=\"{error}\""))];
+        let challenge = [(WWW_AUTHENTICATE, format!("{scheme} error=\"{error}\""))];
         (status, challenge, Json(json!({"error": error}))).into_response()
     }
 }
@@ -64,26 +76,32 @@ impl IntoResponse for Refusal {
 impl FromRequestParts<Arc<Bank>> for Caller {
     type Rejection = Refusal;
 
-    /// The token in the header alone (§6.2.1-3), live, and bound to the caller's certificate (RFC 8705 §3). That it is for accounts, the server says: this API sees no others.
+    /// The token in the header alone (§6.2.1-3), live, and bound to the caller's certificate (RFC 8705 §3), or to the key of a proof of this call (RFC 9449 §7.1). That it is for accounts, the server says: this API sees no others.
     async fn from_request_parts(head: &mut Parts, bank: &Arc<Bank>) -> Result<Self, Refusal> {
         let mut headers = head.headers.get_all(AUTHORIZATION).iter();
         let header = headers.next().and_then(|value| value.to_str().ok());
         let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Refusal::NoToken)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        let dpop = scheme.eq_ignore_ascii_case("dpop");
+        if !dpop && !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Refusal::NoToken);
         }
-        let peer = head.extensions.get::<PeerCertificate>().ok_or(Refusal::InvalidToken)?;
+        let refused = if dpop { Refusal::InvalidDpopToken } else { Refusal::InvalidToken };
         let query = head.uri.query().unwrap_or_default();
         let in_query = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token");
         if headers.next().is_some() || in_query || !is_token(token) {
-            return Err(Refusal::InvalidToken);
+            return Err(refused);
         }
+        let (member, holds) = if dpop {
+            ("jkt", holder(bank, head, token).ok_or(Refusal::InvalidDpopProof)?)
+        } else {
+            ("x5t#S256", head.extensions.get::<PeerCertificate>().ok_or(refused)?.thumbprint)
+        };
         let live = bank.introspect(token).await.map_err(|fault| {
             eprintln!("bank: the server does not say what a token is worth: {fault}");
             Refusal::Unknown
         })?;
-        if live["active"] != true || live["cnf"]["x5t#S256"] != peer.thumbprint.to_string() {
-            return Err(Refusal::InvalidToken);
+        if live["active"] != true || live["cnf"][member] != holds.to_string() {
+            return Err(refused);
         }
         let text = |member: &str| live[member].as_str().map(str::to_owned);
         Ok(Self { client_id: text("client_id").ok_or(Refusal::Unknown)?, sub: text("sub") })

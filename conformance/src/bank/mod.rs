@@ -9,6 +9,7 @@ mod consents;
 mod directory;
 mod open;
 mod phone;
+mod proof;
 mod users;
 
 use std::fs;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 
 use crate::bank::consents::Consents;
 use crate::bank::open::Open;
+use crate::bank::proof::Shown;
 use crate::fault::Fault;
 
 /// The largest body.
@@ -92,6 +94,9 @@ struct Bank {
     clock: System,
     open: Open,
     consents: Consents,
+    shown: Shown,
+    /// Where it is.
+    url: String,
 }
 
 impl Bank {
@@ -142,6 +147,8 @@ pub(crate) async fn serve_on(
         clock: System,
         open: Open::default(),
         consents: Consents::default(),
+        shown: Shown::default(),
+        url: format!("https://localhost:{}", tcp.local_addr()?.port()),
     };
     let gaze = Gaze { authorities: Current::new(None), clock: Arc::new(System) };
     // Everybody comes from loopback.

@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::served::Served;
-use crate::till::{Till, answer, client};
+use crate::till::{Till, answer, client, proof};
 
 #[tokio::test]
 async fn people_decide_as_they_are() {
@@ -102,6 +102,39 @@ async fn accounts_are_for_whoever_holds_the_token_and_its_certificate() {
     }
     let (status, _) = answer(bearer(till.http().get(format!("{url}?page=1")))).await;
     assert_eq!(status, 200, "what else is in the query is of no interest");
+}
+
+#[tokio::test]
+async fn accounts_are_for_whoever_holds_the_key_of_the_token_too() {
+    let served = Served::start(&["--plan", "plain-poll-pkj-dynamic"]);
+    let (till, other) = (Till::register_for_dpop(&served).await, Till::register_for_dpop(&served).await);
+    let token = till.approved("alice").await;
+    let (status, accounts) = till.accounts(&token).await;
+    assert_eq!((status, &accounts["accounts"][0]["owner"]), (200, &json!("alice")));
+    let (status, refusal) = other.accounts(&token).await;
+    assert_eq!((status, &refusal["error"]), (401, &json!("invalid_token")), "another key");
+    let url = served.says("resource_url");
+    let with = |scheme: &str| till.http().get(url).header("authorization", format!("{scheme} {token}"));
+    assert_eq!(answer(with("Bearer")).await, (401, json!({"error": "invalid_token"})), "another scheme");
+    let key = till.dpop_key();
+    let good = || proof(key, ("GET", url), Some(&token));
+    let once = good();
+    assert_eq!(answer(with("DPoP").header("dpop", &once)).await.0, 200);
+    for (case, request) in [
+        ("no proof", with("DPoP")),
+        ("the same one again", with("DPoP").header("dpop", &once)),
+        ("two", with("DPoP").header("dpop", good()).header("dpop", good())),
+        ("of another method", with("DPoP").header("dpop", proof(key, ("POST", url), Some(&token)))),
+        (
+            "of another place",
+            with("DPoP").header("dpop", proof(key, ("GET", "https://localhost/accounts"), Some(&token))),
+        ),
+        ("of another token", with("DPoP").header("dpop", proof(key, ("GET", url), Some("another")))),
+        ("of no token", with("DPoP").header("dpop", proof(key, ("GET", url), None))),
+    ] {
+        let (status, refusal) = answer(request).await;
+        assert_eq!((status, &refusal["error"]), (401, &json!("invalid_dpop_proof")), "{case}");
+    }
 }
 
 #[tokio::test]

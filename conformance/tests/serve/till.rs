@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::clock::{Clock, System};
 use countersign::jose::keyring::SigningKey;
 use countersign::outbound::{VERSIONS, provider};
-use countersign::secret::{self, Secret};
+use countersign::secret::{self, Digest, Secret};
+use josekit::jws::JwsSigner;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use reqwest::{Method, RequestBuilder};
 use rustls::pki_types::pem::PemObject;
@@ -23,20 +26,27 @@ pub(crate) struct Till<'a> {
     http: reqwest::Client,
     key: SigningKey,
     client_id: String,
+    /// What its tokens are bound to, in place of a certificate.
+    dpop: Option<SigningKey>,
 }
 
 impl<'a> Till<'a> {
     /// RFC 7591, with the token that the server's operator gave out.
     pub(crate) async fn register(served: &'a Served) -> Self {
-        Self::register_for(served, &[CIBA]).await
+        Self::register_for(served, &[CIBA], None).await
+    }
+
+    /// The same, with tokens that are bound by DPoP (RFC 9449 §5.2).
+    pub(crate) async fn register_for_dpop(served: &'a Served) -> Self {
+        Self::register_for(served, &[CIBA], Some(fresh())).await
     }
 
     /// The same, for the grants of Open Banking UK.
     pub(crate) async fn register_in_the_uk(served: &'a Served) -> Self {
-        Self::register_for(served, &[CIBA, "client_credentials"]).await
+        Self::register_for(served, &[CIBA, "client_credentials"], None).await
     }
 
-    async fn register_for(served: &'a Served, grants: &[&str]) -> Self {
+    async fn register_for(served: &'a Served, grants: &[&str], dpop: Option<SigningKey>) -> Self {
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
         let key = SigningKey::from_pkcs8(&pair.serialize_der()).expect("a key");
         let http = client(served, &pair);
@@ -51,6 +61,7 @@ impl<'a> Till<'a> {
             "backchannel_authentication_request_signing_alg": "ES256",
             "backchannel_token_delivery_mode": "poll",
             "id_token_signed_response_alg": "ES256",
+            "dpop_bound_access_tokens": dpop.is_some(),
         });
         let request = http.post(format!("{}/register", served.says("issuer"))).body(metadata.to_string());
         let request = request
@@ -59,7 +70,7 @@ impl<'a> Till<'a> {
         let (status, registered) = answer(request).await;
         assert_eq!(status, 201, "{registered}");
         let client_id = registered["client_id"].as_str().expect("an id").to_owned();
-        Self { served, http, key, client_id }
+        Self { served, http, key, client_id, dpop }
     }
 
     /// CIBA §7.1.
@@ -133,12 +144,23 @@ impl<'a> Till<'a> {
         (url, access_token): (&str, &str),
         body: Option<&str>,
     ) -> (u16, Value) {
-        let request = self.http.request(method, url).header("authorization", format!("Bearer {access_token}"));
+        let request = self.http.request(method.clone(), url);
+        let request = match &self.dpop {
+            None => request.header("authorization", format!("Bearer {access_token}")),
+            Some(key) => request
+                .header("authorization", format!("DPoP {access_token}"))
+                .header("dpop", proof(key, (method.as_str(), url), Some(access_token))),
+        };
         let request = match body {
             Some(body) => request.header("content-type", "application/json").body(body.to_owned()),
             None => request,
         };
         answer(request).await
+    }
+
+    /// What its tokens are bound to.
+    pub(crate) fn dpop_key(&self) -> &SigningKey {
+        self.dpop.as_ref().expect("it is registered for DPoP")
     }
 
     /// What it calls with.
@@ -152,7 +174,12 @@ impl<'a> Till<'a> {
             "{form}&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion={}",
             assertion.reveal()
         );
-        let request = self.http.post(format!("{}{path}", self.served.says("issuer"))).body(form);
+        let url = format!("{}{path}", self.served.says("issuer"));
+        let request = self.http.post(&url).body(form);
+        let request = match &self.dpop {
+            Some(key) if path == "/token" => request.header("dpop", proof(key, ("POST", &url), None)),
+            _ => request,
+        };
         answer(request.header("content-type", "application/x-www-form-urlencoded")).await
     }
 
@@ -164,6 +191,26 @@ impl<'a> Till<'a> {
         claims.extend(common.clone());
         self.key.sign(typ, &Value::Object(claims.clone())).expect("it signs")
     }
+}
+
+/// A key that nobody has had before.
+fn fresh() -> SigningKey {
+    let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
+    SigningKey::from_pkcs8(&pair.serialize_der()).expect("a key")
+}
+
+/// RFC 9449 §4.2: that `key` is held by who makes this call, perhaps with a token.
+pub(crate) fn proof(key: &SigningKey, (method, url): (&str, &str), token: Option<&str>) -> String {
+    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public()});
+    let jti = Secret::draw(&secret::System);
+    let mut claims = json!({"jti": jti.reveal(), "htm": method, "htu": url, "iat": System.now().seconds()});
+    if let Some(token) = token {
+        claims["ath"] = Digest::of(token.as_bytes()).to_string().into();
+    }
+    let parts = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let message = parts.join(".");
+    let signature = JwsSigner::sign(key, message.as_bytes()).expect("it signs");
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// Somebody who shows a certificate of `pair`.
