@@ -1,4 +1,4 @@
-//! [`Proof`]: a DPoP proof (RFC 9449 §4.2), taken apart strictly, and vouched for by the key that it brings along.
+//! [`Proof`]: a DPoP proof (RFC 9449 §4.2), taken apart strictly, vouched for by the key that it brings along, and held against the [`Call`] that it comes with.
 
 use aws_lc_rs::signature::ED25519;
 use aws_lc_rs::signature::ParsedPublicKey;
@@ -8,10 +8,11 @@ use josekit::jwk::Jwk;
 use serde_json::Value;
 use url::Url;
 
-use crate::jose::claims::Claims;
+use crate::clock::Timestamp;
+use crate::jose::claims::{Claims, is_an_id};
 use crate::jose::jwk::{self, PRIVATE, elliptic, rsa, thumbprint};
 use crate::jose::jws::take_apart;
-use crate::secret::Digest;
+use crate::secret::{Digest, Secret};
 use crate::wire::Malformed;
 use crate::wire::json::Object;
 
@@ -20,6 +21,9 @@ pub const ALGS: [&str; 3] = ["ES256", "PS256", "Ed25519"];
 
 /// The longest proof, in bytes.
 const LONGEST: usize = 8 * 1024;
+
+/// How old a proof may be, in seconds (RFC 9449 §11.1).
+const OLDEST: u32 = 60;
 
 /// Header members that would change what is signed. Those that only name a key, or fetch one, say nothing: the key is the one in the header.
 const REFUSED: [&str; 4] = ["crit", "b64", "zip", "enc"];
@@ -54,15 +58,72 @@ impl Proof {
         Ok(Self { claims: parts.claims, jkt })
     }
 
-    /// What it says.
-    pub const fn claims(&self) -> &Claims {
-        &self.claims
+    /// RFC 9449 §4.3, items 3, 8, 9, 11 and 12, and the times of RFC 7519: that it is a proof of `call`.
+    ///
+    /// # Errors
+    /// [`Unproven`]: it is of another call, token or time, or does not say.
+    pub fn of(&self, call: &Call<'_>) -> Result<Shown<'_>, Unproven> {
+        let unproven = |clause, cause| Unproven { clause, cause };
+        let malformed = |Malformed(cause)| unproven("DPOP-4.3-3", cause);
+        let text = |name| self.claims.string(name).map_err(malformed);
+        let time = |name| self.claims.time(name).map_err(malformed);
+        let jti = text("jti")?.filter(|jti| is_an_id(jti)).ok_or(unproven("DPOP-4.3-3", "there is no jti"))?;
+        if text("htm")? != Some(call.method) {
+            return Err(unproven("DPOP-4.3-8", "the htm is another method"));
+        }
+        if !text("htu")?.is_some_and(|htu| call.places.iter().any(|place| is_same_place(htu, place))) {
+            return Err(unproven("DPOP-4.3-9", "the htu is another place"));
+        }
+        let iat = time("iat")?.ok_or(unproven("DPOP-4.3-3", "there is no iat"))?;
+        let latest = call.now.plus(call.leeway);
+        if call.now.since(iat) > i64::from(OLDEST) || iat > latest {
+            return Err(unproven("DPOP-4.3-13", "the iat is too long ago, or ahead"));
+        }
+        if time("exp")?.is_some_and(|exp| exp <= call.now) || time("nbf")?.is_some_and(|nbf| nbf > latest) {
+            return Err(unproven("DPOP-4.3-14", "the proof has expired, or is not good yet"));
+        }
+        if let Some(token) = call.token
+            && text("ath")? != Some(&token.digest().to_string())
+        {
+            return Err(unproven("DPOP-4.3-15", "the proof is of another token"));
+        }
+        Ok(Shown { jkt: self.jkt, nonce: text("nonce")?, jti, until: iat.plus(OLDEST) })
     }
+}
 
-    /// SHA-256 of its key (RFC 7638): what a token is bound to (RFC 9449 §6).
-    pub const fn jkt(&self) -> Digest {
-        self.jkt
-    }
+/// What a proof is held against.
+pub struct Call<'a> {
+    /// Its HTTP method.
+    pub method: &'a str,
+    /// Every URL that the place is known by.
+    pub places: &'a [String],
+    /// The token that is used, where one is.
+    pub token: Option<&'a Secret>,
+    /// What time it is.
+    pub now: Timestamp,
+    /// How far a client's clock may run ahead, in seconds.
+    pub leeway: u32,
+}
+
+/// What a proof leaves to do: its key may be the wrong one, its nonce too, and it counts once.
+pub struct Shown<'a> {
+    /// What a token is bound to.
+    pub jkt: Digest,
+    /// What a server gave out, where the proof has it.
+    pub nonce: Option<&'a str>,
+    /// By this, under that key, it is told from every other.
+    pub jti: &'a str,
+    /// From then on it is too old for anybody.
+    pub until: Timestamp,
+}
+
+/// Why a proof is not one of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unproven {
+    /// What it is refused under.
+    pub clause: &'static str,
+    /// What is wrong, in words of ours alone.
+    pub cause: &'static str,
 }
 
 /// The key that a proof under `alg` brings along, and its thumbprint.
@@ -90,7 +151,7 @@ fn edwards(jwk: &Jwk) -> Result<ParsedPublicKey, jwk::Unusable> {
 }
 
 /// RFC 9449 §4.3, item 9: whether `htu` names the same place as `url`, both without query and fragment, by the rules of RFC 3986 §6.2.2 and §6.2.3.
-pub fn is_same_place(htu: &str, url: &str) -> bool {
+fn is_same_place(htu: &str, url: &str) -> bool {
     let plain = |text: &str| {
         let url = Url::parse(text).ok().filter(|url| url.username().is_empty() && url.password().is_none())?;
         Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()?, unescaped(url.path())))
@@ -126,9 +187,14 @@ mod tests {
     #[test]
     fn rfc9449_4_1_the_proof_of_the_rfc_holds_and_its_key_has_the_thumbprint_of_the_rfc() {
         let proof = Proof::read(RFC).expect("it is the one of the RFC");
-        assert_eq!(proof.claims().string("jti"), Ok(Some("-BwC3ESc6acc2lTc")));
-        assert_eq!(proof.claims().string("htm"), Ok(Some("POST")));
-        assert_eq!(proof.jkt().to_string(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "RFC 9449 §6.1, figure 10");
+        let places = ["https://server.example.com/token".to_owned()];
+        let made = Timestamp::from_seconds(1_562_262_616);
+        let call = Call { method: "POST", places: &places, token: None, now: made, leeway: 0 };
+        let shown = proof.of(&call).expect("it is one of this call");
+        assert_eq!((shown.jti, shown.nonce, shown.until), ("-BwC3ESc6acc2lTc", None, made.plus(60)));
+        assert_eq!(shown.jkt.to_string(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "RFC 9449 §6.1, figure 10");
+        let late = Call { now: made.plus(61), ..call };
+        assert_eq!(proof.of(&late).err().map(|why| why.clause), Some("DPOP-4.3-13"));
         let (signed, _) = RFC.rsplit_once('.').expect("three parts");
         assert!(Proof::read(&format!("{signed}.{}", "A".repeat(86))).is_err());
     }

@@ -1,8 +1,7 @@
 //! That a request was made by whoever holds a key, by a DPoP proof (RFC 9449 §4.3).
 
 use crate::error::{Reason, Rejection};
-use crate::jose::claims::is_an_id;
-use crate::jose::dpop::{Proof, is_same_place};
+use crate::jose::dpop::{Call, Proof, Unproven};
 use crate::profile::DpopNonce;
 use crate::profile::gate::Gate;
 use crate::profile::issuer::path;
@@ -11,9 +10,6 @@ use crate::profile::once::{Kind, Spent, Unspent};
 use crate::secret::{Digest, Secret};
 use crate::wire::Malformed;
 use crate::wire::inbound::Inbound;
-
-/// How old a proof may be, in seconds (RFC 9449 §11.1).
-const OLDEST: i64 = 60;
 
 /// The thumbprint of the key that the proof of `inbound` shows. With an access `token`, it is shown at a resource, and has to be a proof of that token.
 ///
@@ -29,51 +25,29 @@ pub(super) fn prove(
         Some(_) => (Side::Resource, path::USERINFO),
     };
     let refused = |clause, cause| Rejection::new(refusal(side), clause, cause);
-    let malformed = |clause| move |Malformed(cause)| refused(clause, cause);
     let [proof] = &inbound.dpop[..] else {
         let cause =
             if inbound.dpop.is_empty() { "there is no DPoP proof" } else { "there is more than one DPoP proof" };
         return Err(refused("DPOP-4.3-1", cause));
     };
-    let proof = Proof::read(proof).map_err(malformed("DPOP-4.3-2"))?;
-    let (claims, now) = (proof.claims(), gate.now());
-    let text = |name| claims.string(name).map_err(malformed("DPOP-4.3-3"));
-    let jti = text("jti")?.filter(|jti| is_an_id(jti)).ok_or_else(|| refused("DPOP-4.3-3", "there is no jti"))?;
-    if text("htm")? != Some(inbound.method.as_str()) {
-        return Err(refused("DPOP-4.3-8", "the htm is another method"));
-    }
-    let issuer = gate.profile.issuer();
+    let proof = Proof::read(proof).map_err(|Malformed(cause)| refused("DPOP-4.3-2", cause))?;
+    let (issuer, now) = (gate.profile.issuer(), gate.now());
+    let rules = gate.profile.rules();
     let places = [issuer.url(place), issuer.mtls_url(place)];
-    if !text("htu")?.is_some_and(|htu| places.iter().any(|place| is_same_place(htu, place))) {
-        return Err(refused("DPOP-4.3-9", "the htu is another place"));
-    }
-    let time = |name| claims.time(name).map_err(malformed("DPOP-4.3-3"));
-    let iat = time("iat")?.ok_or_else(|| refused("DPOP-4.3-3", "there is no iat"))?;
-    if now.since(iat) > OLDEST || !gate.profile.allows(Some(iat), now) {
-        return Err(refused("DPOP-4.3-13", "the iat is too long ago, or ahead"));
-    }
-    if time("exp")?.is_some_and(|exp| exp <= now) || !gate.profile.allows(time("nbf")?, now) {
-        return Err(refused("DPOP-4.3-14", "the proof has expired, or is not good yet"));
-    }
-    if let Some(token) = token
-        && text("ath")? != Some(&token.digest().to_string())
-    {
-        return Err(refused("DPOP-4.3-15", "the proof is of another token"));
-    }
-    let nonce = text("nonce")?;
-    let good = match (&gate.nonces, nonce) {
+    let call = Call { method: inbound.method.as_str(), places: &places, token, now, leeway: rules.clock.leeway };
+    let shown = proof.of(&call).map_err(|Unproven { clause, cause }| refused(clause, cause))?;
+    let good = match (&gate.nonces, shown.nonce) {
         (None, _) => true,
-        (Some(_), None) => gate.profile.rules().sender_constraint.dpop_nonce != DpopNonce::Required,
+        (Some(_), None) => rules.sender_constraint.dpop_nonce != DpopNonce::Required,
         (Some(nonces), Some(nonce)) => nonces.know(side, nonce, now),
     };
     if !good {
         let reason = if side == Side::Token { Reason::UseDpopNonce } else { Reason::UseDpopNonceHere };
         return Err(Rejection::new(reason, "DPOP-8-1", "the proof has no nonce, or none of late"));
     }
-    let (jkt, until) = (proof.jkt(), iat.plus(u32::try_from(OLDEST).unwrap_or_default()));
     let kind = if side == Side::Token { Kind::DpopProof } else { Kind::DpopProofAtResource };
-    unspent.note(Spent::new(kind, (&jkt.to_string(), jti), until));
-    Ok(jkt)
+    unspent.note(Spent::new(kind, (&shown.jkt.to_string(), shown.jti), shown.until));
+    Ok(shown.jkt)
 }
 
 const fn refusal(side: Side) -> Reason {

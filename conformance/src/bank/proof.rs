@@ -5,15 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::http::request::Parts;
 use countersign::clock::Timestamp;
-use countersign::jose::claims::is_an_id;
-use countersign::jose::dpop::{Proof, is_same_place};
-use countersign::secret::Digest;
+use countersign::jose::dpop::{Call, Proof};
+use countersign::secret::{Digest, Secret};
 
 use crate::bank::Bank;
 
-/// How old a proof may be, and how far its clock may run ahead, in seconds.
-const OLDEST: i64 = 60;
-const AHEAD: i64 = 30;
+/// How far a till's clock may run ahead, in seconds.
+const AHEAD: u32 = 30;
 
 /// More proofs than anybody makes in a minute and a half. Nobody is let in beyond that.
 const MOST: usize = 100_000;
@@ -35,15 +33,11 @@ impl Shown {
 pub(super) fn holder(bank: &Bank, head: &Parts, token: &str) -> Option<Digest> {
     let mut headers = head.headers.get_all("dpop").iter();
     let text = headers.next()?.to_str().ok().filter(|_| headers.next().is_none())?;
-    let (proof, now) = (Proof::read(text).ok()?, bank.now());
-    let claims = proof.claims();
-    let text = |name| claims.string(name).ok().flatten();
-    let (jti, iat) = (text("jti").filter(|jti| is_an_id(jti))?, claims.time("iat").ok().flatten()?);
-    let place = format!("{}{}", bank.url, head.uri.path());
-    let holds = text("htm") == Some(head.method.as_str())
-        && text("htu").is_some_and(|htu| is_same_place(htu, &place))
-        && text("ath") == Some(&Digest::of(token.as_bytes()).to_string())
-        && (-AHEAD..=OLDEST).contains(&now.since(iat));
-    let until = iat.plus(u32::try_from(OLDEST).unwrap_or_default());
-    (holds && bank.shown.first((proof.jkt(), jti.to_owned()), (until, now))).then(|| proof.jkt())
+    let proof = Proof::read(text).ok()?;
+    let places = [format!("{}{}", bank.url, head.uri.path())];
+    let token = Secret::new(token.to_owned());
+    let call =
+        Call { method: head.method.as_str(), places: &places, token: Some(&token), now: bank.now(), leeway: AHEAD };
+    let proven = proof.of(&call).ok()?;
+    bank.shown.first((proven.jkt, proven.jti.to_owned()), (proven.until, call.now)).then_some(proven.jkt)
 }
