@@ -10,6 +10,7 @@ use std::thread;
 fn the_story_is_told_whichever_way_it_goes() {
     thread::scope(|scope| {
         scope.spawn(one_purchase_is_approved_and_one_denied);
+        scope.spawn(with_dpop_a_key_stands_for_the_certificate);
         scope.spawn(with_deny_the_till_hears_access_denied);
         scope.spawn(with_phone_the_keyboard_decides);
         scope.spawn(with_phone_the_end_of_the_input_is_a_no);
@@ -52,6 +53,34 @@ fn one_purchase_is_approved_and_one_denied() {
             "phone → bank         no",
             "access_denied",
             "What just happened",
+        ],
+    );
+}
+
+fn with_dpop_a_key_stands_for_the_certificate() {
+    let story = tell(&["--dpop"], "");
+    in_order(
+        &story,
+        &[
+            "a third that its tokens",
+            "POST /token",
+            "TLS certificate   none",
+            "DPoP",
+            "signed with ES256: of this call, once",
+            "token_type    DPoP",
+            "Authorization    DPoP ",
+            "signed with ES256: of this call, with",
+            "The token is bound to key",
+            "same: go on.",
+            "balance  1204.50 EUR",
+            "thief → bank         GET /accounts",
+            "The token is bound to key",
+            "Another:",
+            "HTTP/1.1 401 Unauthorized",
+            "DPoP error=\"invalid_token\"",
+            "invalid_grant",
+            "access_denied",
+            "with the till's key alone",
         ],
     );
 }

@@ -1,7 +1,12 @@
-//! [`Accounts`]: the bank's API. It takes a token only from whoever proves the certificate that the token is bound to (RFC 8705 §3).
+//! [`Accounts`]: the bank's API. It takes a token only from whoever proves the certificate (RFC 8705 §3) or the key (RFC 9449 §7) that it is bound to.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use countersign::clock::{self, Clock};
+use countersign::jose::dpop::{Call, Proof};
 use countersign::secret::{Digest, Secret};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
@@ -9,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
+use crate::holder::Binding;
 use crate::message::{Message, Role};
 use crate::places::Places;
 use crate::signer::{ASSERTION_TYPE, Signer};
@@ -26,14 +32,21 @@ pub(crate) struct Accounts {
     caller: Caller,
     es256: Signer,
     issuer: String,
+    /// The one URL that a proof may be of.
+    url: [String; 1],
+    /// Proofs that were shown: each is good once. (A real bank would forget those that are too old for anybody.)
+    shown: Mutex<HashSet<(Digest, String)>>,
     story: Story,
 }
 
-/// Why a call is refused (RFC 6750 §3.1).
-pub(crate) enum Refused {
+/// Why a call is refused.
+pub(crate) struct Refused(Binding, Why);
+
+/// RFC 6750 §3.1, RFC 9449 §7.1.
+enum Why {
     /// There is no token.
     NoToken,
-    /// The token is unknown or expired, or the caller does not hold its certificate. The caller is not told which.
+    /// The token is unknown or expired, or the caller does not hold what it is bound to. The caller is not told which.
     InvalidToken,
     /// The token is for something else.
     InsufficientScope,
@@ -51,35 +64,43 @@ struct Introspection {
 }
 
 #[derive(Deserialize)]
-struct Confirmation {
+enum Confirmation {
     #[serde(rename = "x5t#S256")]
-    x5t_s256: Digest,
+    Certificate(Digest),
+    #[serde(rename = "jkt")]
+    Key(Digest),
 }
 
 impl Accounts {
     pub(crate) fn new(places: &Places, story: Story) -> Told<Self> {
         let es256 = Signer::new(CLIENT_ID, &places.certs.join("accounts-api-es256.key"))?;
         let caller = Caller::without_certificate(&places.certs)?;
-        Ok(Self { caller, es256, issuer: places.issuer.clone(), story })
+        let (issuer, url) = (places.issuer.clone(), [format!("{}/accounts", places.bank)]);
+        Ok(Self { caller, es256, issuer, url, shown: Mutex::default(), story })
     }
 
     /// `GET /accounts`, by a caller who has proven to hold `certificate`.
     pub(crate) async fn balance(&self, headers: &HeaderMap, certificate: Option<Digest>) -> Result<Value, Refused> {
-        let token = bearer(headers).ok_or(Refused::NoToken)?;
-        let said = self.introspect(&token).await.map_err(|_| Refused::Unsure)?;
-        let Introspection { active: true, sub: Some(sub), scope: Some(scope), cnf: Some(cnf) } = said else {
-            return Err(Refused::InvalidToken);
+        let (binding, token) = token(headers).ok_or(Refused(Binding::Certificate, Why::NoToken))?;
+        let refused = |why| Refused(binding, why);
+        let shown = match binding {
+            Binding::Certificate => certificate,
+            Binding::Key => self.holder(headers, &token),
         };
-        let held = self.is_held(cnf.x5t_s256, certificate);
+        let said = self.introspect(&token).await.map_err(|_| refused(Why::Unsure))?;
+        let Introspection { active: true, sub: Some(sub), scope: Some(scope), cnf: Some(cnf) } = said else {
+            return Err(refused(Why::InvalidToken));
+        };
+        let held = self.is_held(&cnf, binding, shown);
         self.story.pause().await;
         if !held {
-            return Err(Refused::InvalidToken);
+            return Err(refused(Why::InvalidToken));
         }
         if !scope.split(' ').any(|granted| granted == SCOPE) {
-            return Err(Refused::InsufficientScope);
+            return Err(refused(Why::InsufficientScope));
         }
         if sub != ALICE {
-            return Err(Refused::InvalidToken);
+            return Err(refused(Why::InvalidToken));
         }
         Ok(json!({ "account": "DE89 3704 0044 0532 0130 00", "owner": "alice", "balance": "1204.50 EUR" }))
     }
@@ -105,36 +126,64 @@ impl Accounts {
         if answer.status == 200 { Ok(serde_json::from_value(answer.body)?) } else { Err("it does not say".into()) }
     }
 
-    /// RFC 8705 §3: one rule. No certificate, or another than the token's, and the call is refused.
-    fn is_held(&self, bound: Digest, certificate: Option<Digest>) -> bool {
-        let held = certificate == Some(bound);
-        let (shown, verdict) = match certificate {
-            None => ("there is no certificate on this connection".to_owned(), "Refused."),
-            Some(shown) if held => (format!("on this connection is {shown}"), "The same: go on."),
-            Some(shown) => (format!("on this connection is {shown}"), "Another: refused."),
+    /// One rule: no certificate, or another than the token's, and the call is refused. The same goes for a key.
+    fn is_held(&self, cnf: &Confirmation, binding: Binding, shown: Option<Digest>) -> bool {
+        let (bound, held) = match (cnf, binding) {
+            (Confirmation::Certificate(bound), Binding::Certificate) | (Confirmation::Key(bound), Binding::Key) => {
+                (bound, shown == Some(*bound))
+            }
+            (Confirmation::Certificate(bound) | Confirmation::Key(bound), _) => (bound, false),
         };
-        self.story.note(Role::Bank, &format!("The token is bound to certificate {bound}; {shown}. {verdict}"));
+        let word = binding.word();
+        let (shown, verdict) = match shown {
+            None => (format!("there is no {word} to this call"), "Refused."),
+            Some(shown) if held => (format!("to this call there is {shown}"), "The same: go on."),
+            Some(shown) => (format!("to this call there is {shown}"), "Another: refused."),
+        };
+        self.story.note(Role::Bank, &format!("The token is bound to {word} {bound}; {shown}. {verdict}"));
         held
+    }
+
+    /// The thumbprint of the key behind the one proof in `headers`, if it is one of this call and this token, and seen for the first time.
+    fn holder(&self, headers: &HeaderMap, token: &Secret) -> Option<Digest> {
+        let mut values = headers.get_all("dpop").iter();
+        let (only, None) = (values.next()?, values.next()) else { return None };
+        let proof = Proof::read(only.to_str().ok()?).ok()?;
+        let now = clock::System.now();
+        let call = Call { method: "GET", places: &self.url, token: Some(token), now, leeway: 0 };
+        let proven = proof.of(&call).ok()?;
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.insert((proven.jkt, proven.jti.to_owned())).then_some(proven.jkt)
     }
 }
 
-/// RFC 6750 §2.1: one header, and the token in it.
-fn bearer(headers: &HeaderMap) -> Option<Secret> {
+/// RFC 6750 §2.1, RFC 9449 §7.1: one header, and the token in it. Its scheme says what the token is bound to.
+fn token(headers: &HeaderMap) -> Option<(Binding, Secret)> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (only, None) = (values.next()?, values.next()) else { return None };
     let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Secret::new(token.to_owned()))
+    let binding = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Binding::Certificate,
+        "dpop" => Binding::Key,
+        _ => return None,
+    };
+    (!token.is_empty()).then(|| (binding, Secret::new(token.to_owned())))
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let (status, challenge) = match self {
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "Bearer"),
-            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Bearer error=\"invalid_token\""),
-            Self::InsufficientScope => {
-                (StatusCode::FORBIDDEN, "Bearer error=\"insufficient_scope\", scope=\"accounts\"")
+        let Self(binding, why) = self;
+        let scheme = match binding {
+            Binding::Certificate => "Bearer",
+            Binding::Key => "DPoP",
+        };
+        let (status, challenge) = match why {
+            Why::NoToken => (StatusCode::UNAUTHORIZED, scheme.to_owned()),
+            Why::InvalidToken => (StatusCode::UNAUTHORIZED, format!("{scheme} error=\"invalid_token\"")),
+            Why::InsufficientScope => {
+                (StatusCode::FORBIDDEN, format!("{scheme} error=\"insufficient_scope\", scope=\"accounts\""))
             }
-            Self::Unsure => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Why::Unsure => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         };
         (status, [(WWW_AUTHENTICATE, challenge)], Json(json!({}))).into_response()
     }

@@ -1,5 +1,6 @@
 //! [`Cast`]: the plot. Alice buys groceries; then somebody else pretends to be her.
 
+use crate::holder::Binding;
 use crate::message::Role;
 use crate::phone::Phone;
 use crate::places::Places;
@@ -12,6 +13,7 @@ pub(crate) struct Cast {
     pub(crate) till: Till,
     pub(crate) thief: Visitor,
     pub(crate) phone: Phone,
+    pub(crate) binding: Binding,
     pub(crate) story: Story,
 }
 
@@ -81,16 +83,25 @@ impl Cast {
     async fn spend(&self, tokens: &Tokens, asked: &mut Asked) -> Told<()> {
         self.till.check(tokens).await?;
         self.story.chapter("The till reads the balance");
-        self.story.tell(
-            "The bank's API asks countersign about the token, and compares the certificate that the token is bound to with the one on the \
-             connection.",
-        );
+        let (held, shown) = match self.binding {
+            Binding::Certificate => ("certificate", "one on the connection"),
+            Binding::Key => ("key", "one that signed the proof which comes with it, good for this call and no other"),
+        };
+        self.story.tell(&format!(
+            "The bank's API asks countersign about the token, and compares the {held} that the token is bound to with the {shown}."
+        ));
         self.till.read_balance(tokens).await?;
-        self.story.chapter("A thief has the token, and not the certificate");
-        self.story
-            .tell("Whoever has copied the token out of a log, say, has no private key for the till's certificate.");
+        self.story.chapter(&format!("A thief has the token, and not the {held}"));
+        self.story.tell(match self.binding {
+            Binding::Certificate => {
+                "Whoever has copied the token out of a log, say, has no private key for the till's certificate."
+            }
+            Binding::Key => {
+                "Whoever has copied the token out of a log, say, can sign a proof, but with a key of their own."
+            }
+        });
         if self.thief.balance(&tokens.access_token).await? != 401 {
-            return Err("the bank takes a token without its certificate".into());
+            return Err("the bank takes a token from a thief".into());
         }
         self.story.chapter("The same auth_req_id, a second time");
         match self.till.poll(asked).await? {
@@ -118,10 +129,16 @@ pub(crate) async fn opening(story: &Story, places: &Places) {
         "Everything here is real: TLS on loopback, fresh certificates and keys, the server with its shipped profile. Whatever is as long as \
          a token is shown by its first 12 characters.",
     );
+    let till = match places.binding {
+        Binding::Certificate => "a shop's, the client till-7: a TLS certificate, an ES256 key and a PS256 key",
+        Binding::Key => {
+            "a shop's, the client till-7: an ES256 key, a PS256 key, and a third that its tokens are bound to"
+        }
+    };
     let server = format!("this server, at {} for the world, at {} for the bank alone", places.issuer, places.internal);
     let bank = format!("at {}: knows alice, reaches her phone, keeps her account", places.bank);
     story.notes(&[
-        (Role::Till, "a shop's, the client till-7: a TLS certificate, an ES256 key and a PS256 key"),
+        (Role::Till, till),
         (Role::Countersign, &server),
         (Role::Bank, &bank),
         (Role::Phone, "alice's, with the bank's app"),
@@ -131,17 +148,19 @@ pub(crate) async fn opening(story: &Story, places: &Places) {
 }
 
 /// What to take home.
-pub(crate) fn closing(story: &Story) {
+pub(crate) fn closing(story: &Story, binding: Binding) {
     story.chapter("What just happened");
-    story.tell(
+    story.tell(&format!(
         "A till asked about alice, and the answer came from a phone that she and her bank already trust. Each time, the till \
          proved who it was, and it signed what it wanted; each signature was good once and for a minute. What alice says yes to is what the \
-         till gets: tokens made once, and an access token that is good for five minutes and with the till's certificate alone.",
-    );
+         till gets: tokens made once, and an access token that is good for five minutes and with the till's {} alone.",
+        binding.word()
+    ));
     story.chapter("What to try next");
     story.list(&[
         ("cargo run --example pos -- --phone", "you hold the phone"),
         ("cargo run --example pos -- --deny", "alice says no"),
+        ("cargo run --example pos -- --dpop", "a key in place of the certificate"),
         ("cargo run --example pos -- --slow", "at a reader's pace"),
         ("deploy/server.toml", "every key explained, for a server of your own"),
     ]);

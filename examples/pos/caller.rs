@@ -1,10 +1,10 @@
-//! [`Caller`]: an HTTPS client that shows a certificate, or none, and the [`Answer`]s it gets.
+//! [`Caller`]: an HTTPS client that shows a certificate, or the proof of a key, or nothing, and the [`Answer`]s it gets.
 
 use std::path::Path;
 use std::time::Duration;
 
 use countersign::outbound::{VERSIONS, provider};
-use countersign::secret::Digest;
+use countersign::secret::{Digest, Secret};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::RequestBuilder;
@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use crate::holder::Holder;
 use crate::story::Told;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -23,6 +24,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub(crate) struct Caller {
     client: reqwest::Client,
     shows: String,
+    holder: Option<Holder>,
 }
 
 impl Caller {
@@ -34,13 +36,18 @@ impl Caller {
         let leaf = chain.first().ok_or("the file has no certificate")?;
         let shows = format!("{name}.pem, with x5t#S256 {}", Digest::of(leaf));
         let tls = trusting(certs)?.with_client_auth_cert(chain, key)?;
-        Ok(Self { client: client(tls)?, shows })
+        Ok(Self { client: client(tls)?, shows, holder: None })
     }
 
     /// Calls without a certificate.
     pub(crate) fn without_certificate(certs: &Path) -> Told<Self> {
         let tls = trusting(certs)?.with_no_client_auth();
-        Ok(Self { client: client(tls)?, shows: "none".to_owned() })
+        Ok(Self { client: client(tls)?, shows: "none".to_owned(), holder: None })
+    }
+
+    /// Calls without a certificate, and has a fresh key to make proofs with.
+    pub(crate) fn with_key(certs: &Path) -> Told<Self> {
+        Ok(Self { holder: Some(Holder::fresh()?), ..Self::without_certificate(certs)? })
     }
 
     /// Which certificate the other side gets to see, in words.
@@ -48,22 +55,41 @@ impl Caller {
         &self.shows
     }
 
+    /// The proof that goes with a call, perhaps with `token`, if there is a key to make it with.
+    pub(crate) fn prove(&self, call: (&str, &str), token: Option<&Secret>) -> Told<Option<Secret>> {
+        self.holder.as_ref().map(|holder| holder.prove(call, token)).transpose()
+    }
+
     pub(crate) async fn get(&self, url: &str) -> Told<Answer> {
         Answer::to(self.client.get(url)).await
     }
 
-    pub(crate) async fn get_with_token(&self, url: &str, token: &str) -> Told<Answer> {
-        Answer::to(self.client.get(url).header(AUTHORIZATION, format!("Bearer {token}"))).await
+    pub(crate) async fn get_with_token(&self, url: &str, authorization: &str, proof: Option<&Secret>) -> Told<Answer> {
+        Answer::to(with(self.client.get(url).header(AUTHORIZATION, authorization), proof)).await
     }
 
     pub(crate) async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Told<Answer> {
+        self.post_form_with(url, form, None).await
+    }
+
+    pub(crate) async fn post_form_with(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        proof: Option<&Secret>,
+    ) -> Told<Answer> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        Answer::to(self.client.post(url).header(CONTENT_TYPE, FORM).body(body)).await
+        Answer::to(with(self.client.post(url).header(CONTENT_TYPE, FORM).body(body), proof)).await
     }
 
     pub(crate) async fn post_json(&self, url: &str, body: &Value) -> Told<Answer> {
         Answer::to(self.client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string())).await
     }
+}
+
+/// RFC 9449 §4.1.
+fn with(request: RequestBuilder, proof: Option<&Secret>) -> RequestBuilder {
+    proof.iter().fold(request, |request, proof| request.header("dpop", proof.reveal()))
 }
 
 /// What came back.

@@ -8,6 +8,7 @@ mod message;
 mod story;
 
 mod caller;
+mod holder;
 mod places;
 mod signer;
 
@@ -26,11 +27,12 @@ mod stage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser};
 
 use crate::acts::Cast;
 use crate::bank::Verdict;
 use crate::caller::Caller;
+use crate::holder::Binding;
 use crate::keyboard::Keyboard;
 use crate::message::Role;
 use crate::phone::{Hand, Phone};
@@ -43,12 +45,22 @@ use crate::visitor::Visitor;
 #[derive(Debug, Parser)]
 #[command(name = "pos")]
 struct Options {
-    /// Alice denies the purchase, and the story ends there
-    #[arg(long)]
-    deny: bool,
+    #[command(flatten)]
+    alice: Alice,
     /// Pauses after each step, for reading along
     #[arg(long)]
     slow: bool,
+    /// Binds the till's tokens to a key of its own (DPoP), in place of its TLS certificate
+    #[arg(long)]
+    dpop: bool,
+}
+
+/// Who decides, and what.
+#[derive(Debug, Args)]
+struct Alice {
+    /// Alice denies the purchase, and the story ends there
+    #[arg(long)]
+    deny: bool,
     /// You hold alice's phone: approve or deny at the terminal
     #[arg(long, conflicts_with = "deny")]
     phone: bool,
@@ -74,7 +86,7 @@ async fn main() -> ExitCode {
 
 async fn perform(options: &Options) -> Told<()> {
     let story = Story::new(options.slow);
-    let (stage, set) = Stage::put_up(&story).await?;
+    let (stage, set) = Stage::put_up(&story, if options.dpop { Binding::Key } else { Binding::Certificate }).await?;
     let played = play(options, &story, set).await;
     stage.take_down().await?;
     played
@@ -83,19 +95,24 @@ async fn perform(options: &Options) -> Told<()> {
 async fn play(options: &Options, story: &Story, set: Set) -> Told<()> {
     let Set { places, bank, prompts } = set;
     acts::opening(story, &places).await;
-    let hand = match options {
-        Options { phone: true, .. } => Hand::Yours(Keyboard::open()),
-        Options { deny: true, .. } => Hand::Script([Verdict::Deny].into()),
-        Options { .. } => Hand::Script([Verdict::Approve, Verdict::Deny].into()),
+    let hand = match options.alice {
+        Alice { phone: true, .. } => Hand::Yours(Keyboard::open()),
+        Alice { deny: true, .. } => Hand::Script([Verdict::Deny].into()),
+        Alice { .. } => Hand::Script([Verdict::Approve, Verdict::Deny].into()),
     };
     let phone = Phone { prompts, hand, bank, story: story.clone() };
-    let thief = Visitor::new(Role::Thief, Caller::without_certificate(&places.certs)?, (&places, story));
+    let binding = places.binding;
+    let thief = match binding {
+        Binding::Certificate => Caller::without_certificate(&places.certs)?,
+        Binding::Key => Caller::with_key(&places.certs)?,
+    };
+    let thief = Visitor::new(Role::Thief, thief, (&places, story));
     let till = Till::open(places, story.clone()).await?;
-    let mut cast = Cast { till, thief, phone, story: story.clone() };
+    let mut cast = Cast { till, thief, phone, binding, story: story.clone() };
     cast.groceries().await?;
-    if !options.deny {
+    if !options.alice.deny {
         cast.impostor().await?;
     }
-    acts::closing(story);
+    acts::closing(story, binding);
     Ok(())
 }

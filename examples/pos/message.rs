@@ -1,5 +1,6 @@
 //! [`Message`]: who said what to whom, as lines of at most 100 columns with nothing secret in them.
 
+use countersign::secret::Secret;
 use serde_json::Value;
 
 /// How wide a page of the story is.
@@ -104,6 +105,14 @@ impl Message {
         }
         self.members.push((name.to_owned(), value));
         self
+    }
+
+    /// Adds a DPoP proof, if there is one, and says what it is one of.
+    pub(crate) fn with_proof(self, proof: Option<&Secret>, of: &str) -> Self {
+        match proof {
+            Some(proof) => self.with("DPoP", format!("{}  signed with ES256: {of}, once", proof.reveal())),
+            None => self,
+        }
     }
 
     /// Adds the members of `body` that are called `names`, as far as they are there.

@@ -1,6 +1,8 @@
-//! [`Places`]: where everything in this story is.
+//! [`Places`]: where everything in this story is, and how it is set up.
 
 use std::path::PathBuf;
+
+use crate::holder::Binding;
 
 /// Three origins on loopback and a folder.
 #[derive(Clone)]
@@ -13,4 +15,6 @@ pub(crate) struct Places {
     pub(crate) bank: String,
     /// Every certificate and key. Each role opens its own.
     pub(crate) certs: PathBuf,
+    /// What the till's tokens are bound to.
+    pub(crate) binding: Binding,
 }

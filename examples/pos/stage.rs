@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::bank::{Bank, Prompt};
+use crate::holder::Binding;
 use crate::listener;
 use crate::places::Places;
 use crate::story::{Story, Told};
@@ -35,18 +36,23 @@ pub(crate) struct Set {
 
 impl Stage {
     /// Puts everything up. The server is the real one: `countersign serve` runs the same function on the same kind of file.
-    pub(crate) async fn put_up(story: &Story) -> Told<(Self, Set)> {
+    pub(crate) async fn put_up(story: &Story, binding: Binding) -> Told<(Self, Set)> {
         let folder = tempfile::Builder::new().prefix("countersign-pos-").tempdir()?;
         let certs = folder.path().join("certs");
         certs::dev(&certs, "localhost", &clock::System)?;
         let (public, internal, bank) = (Port::open().await?, Port::open().await?, Port::open().await?);
+        let member = match binding {
+            Binding::Certificate => "tls_client_certificate_bound_access_tokens",
+            Binding::Key => "dpop_bound_access_tokens",
+        };
         let text = include_str!("server.toml")
+            .replace("{binding}", member)
             .replace("{public}", &public.number.to_string())
             .replace("{internal}", &internal.number.to_string())
             .replace("{bank}", &bank.number.to_string());
         let file = folder.path().join("server.toml");
         std::fs::write(&file, text)?;
-        let places = Places { issuer: public.url(), internal: internal.url(), bank: bank.url(), certs };
+        let places = Places { issuer: public.url(), internal: internal.url(), bank: bank.url(), certs, binding };
         let (stop, stopped) = watch::channel(false);
         let server = serve(&file, (public.tcp, internal.tcp), stopped).await?;
         let (actor, prompts) = Bank::open(&places, story.clone())?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::caller::{Answer, Caller};
+use crate::holder::Binding;
 use crate::id_token::{Expected, IdToken};
 use crate::message::{Message, Role};
 use crate::places::Places;
@@ -66,7 +67,10 @@ pub(crate) struct Tokens {
 impl Till {
     /// Unpacks certificate and keys, and asks the issuer where its endpoints are.
     pub(crate) async fn open(places: Places, story: Story) -> Told<Self> {
-        let caller = Caller::with_certificate(&places.certs, "till")?;
+        let caller = match places.binding {
+            Binding::Certificate => Caller::with_certificate(&places.certs, "till")?,
+            Binding::Key => Caller::with_key(&places.certs)?,
+        };
         let line = "/.well-known/openid-configuration";
         let answer = caller.get(&format!("{}{line}", places.issuer)).await?;
         let names = ["issuer", "backchannel_authentication_endpoint", "token_endpoint", "jwks_uri"];
@@ -132,11 +136,13 @@ impl Till {
             ("grant_type", GRANT),
             ("auth_req_id", asked.auth_req_id.reveal()),
         ];
-        let answer = self.caller.post_form(&self.endpoints.token, &form).await?;
+        let proof = self.caller.prove(("POST", &self.endpoints.token), None)?;
+        let answer = self.caller.post_form_with(&self.endpoints.token, &form, proof.as_ref()).await?;
         let mut request = Message::request(SERVER, "POST /token HTTP/1.1");
         if asked.polls == 0 {
             request = request
                 .with("TLS certificate", self.caller.shows())
+                .with_proof(proof.as_ref(), "of this call")
                 .with("client_assertion", self.said(&assertion))
                 .with("grant_type", GRANT);
         }
@@ -194,7 +200,7 @@ impl Till {
         Ok(())
     }
 
-    /// Reads the balance, as the one the token was made for. RFC 8705 §3: the certificate shows that it is.
+    /// Reads the balance, as the one the token was made for. Its certificate shows that it is (RFC 8705 §3), or the proof of its key (RFC 9449 §7).
     pub(crate) async fn read_balance(&self, tokens: &Tokens) -> Told<()> {
         let status = self.at_the_bank.balance(&tokens.access_token).await?;
         if status == 200 { Ok(()) } else { Err("the bank refuses a good token".into()) }
