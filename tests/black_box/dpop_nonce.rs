@@ -1,7 +1,7 @@
 //! Nonces in DPoP proofs (RFC 9449 §8, §9): offered, required, or none.
 
-use crate::dpop::{approved, at_resource, challenged, for_token, open, poll, till11, tokens, under, userinfo};
 use crate::heard::Heard;
+use crate::prover::{approved, at_resource, challenged, for_token, open, poll, till11, tokens, under, userinfo};
 use crate::registrant::fresh_key;
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod bank;
 mod forged;
 mod ground;
 mod heard;
+mod prover;
 mod raw;
 mod registrant;
 mod teller;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::bank::{Bank, client, key};
 use crate::heard::Heard;
 use crate::node::{NOWHERE, Nodes};
+use crate::prover::{at_resource, challenged, for_token, on, poll, till11, userinfo};
 use crate::tpp::Tpp;
 use crate::wired::{hint_token, is_live, metadata, register, standing, till9};
 
@@ -43,6 +44,27 @@ async fn what_was_spent_at_one_is_spent_at_the_other() {
     hinted(&here).await.ok();
     hinted(&there).await.refused(400, "invalid_request");
     assert_eq!(other.phone.prompts().len(), 0);
+}
+
+#[tokio::test]
+async fn a_proof_shown_at_one_is_spent_at_the_other_and_a_nonce_of_one_is_good_at_the_other() {
+    let nodes = Nodes::new();
+    let node = async || nodes.node_on(nodes.backend().await, on).await;
+    let (one, other, held) = (node().await, node().await, key("till8.key"));
+    let (here, there) = (till11(&one), till11(&other));
+    let auth_req_id = here.auth_req_id().await;
+    let proof = for_token(&one, &held).finish();
+    let heard = poll(&here, &auth_req_id, &[&proof]).await;
+    heard.refused(400, "authorization_pending");
+    poll(&there, &auth_req_id, &[&proof]).await.refused(400, "invalid_dpop_proof");
+    let nonce = heard.headers["dpop-nonce"].to_str().expect("ASCII").to_owned();
+    assert_eq!(one.approve(&auth_req_id).await.status, 204);
+    nodes.clock.advance(5);
+    let with_nonce = for_token(&other, &held).with("nonce", nonce).finish();
+    let token = poll(&there, &auth_req_id, &[&with_nonce]).await.text("access_token");
+    let at_resource = at_resource(&one, &held, &token);
+    userinfo(&one, ("DPoP", &token), Some(at_resource.clone())).await.ok();
+    challenged(&userinfo(&other, ("DPoP", &token), Some(at_resource)).await, "invalid_dpop_proof");
 }
 
 #[tokio::test]

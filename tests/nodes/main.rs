@@ -6,6 +6,9 @@ mod bank;
 #[expect(dead_code, reason = "the black box uses the rest")]
 #[path = "../black_box/heard.rs"]
 mod heard;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/prover.rs"]
+mod prover;
 #[expect(dead_code, reason = "the store's contract uses the rest")]
 #[path = "../redis/proxy.rs"]
 mod proxy;
