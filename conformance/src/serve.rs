@@ -45,10 +45,13 @@ pub(crate) async fn serve(options: Options) -> Result<(), Fault> {
     let place = Place::open(options.folder.as_deref())?;
     let vouched = match options.plan.mode {
         Mode::Poll => None,
-        Mode::Ping => told
-            .unless(Suite::reach(&options.access))
-            .await
-            .map_or_else(|why| without(&why), |suite| Some(suite.vouched)),
+        Mode::Ping => match options.access.named()? {
+            Some(vouched) => Some(vouched),
+            None => told
+                .unless(Suite::reach(&options.access))
+                .await
+                .map_or_else(|why| without(&why), |suite| Some(suite.vouched)),
+        },
     };
     let wanted = Wanted {
         ecosystem: options.plan.ecosystem,

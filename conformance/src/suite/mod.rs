@@ -33,12 +33,22 @@ pub(crate) struct Access {
     /// The suite
     #[arg(long, value_name = "URL", default_value = LOCAL)]
     pub(crate) suite: String,
-    /// Who vouches for the suite's certificate, if not an authority of the system. On a loopback address whatever it shows is believed
+    /// Who vouches for the certificate of the suite, or of whoever else is pinged, if not an authority of the system. On a loopback address whatever a suite shows is believed
     #[arg(long, value_name = "FILE")]
     suite_ca: Option<PathBuf>,
     /// A file with an API token of the suite, where it wants one
     #[arg(long, value_name = "FILE")]
     suite_token: Option<PathBuf>,
+}
+
+impl Access {
+    /// Who vouches for the suite, or for whoever else is to be pinged, where they are named: nobody has to be there for that.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no certificate in it.
+    pub(crate) fn named(&self) -> Result<Option<Vouched>, Fault> {
+        self.suite_ca.as_deref().map(|file| trust::read(file).map(Vouched::By)).transpose()
+    }
 }
 
 /// A suite that answers.

@@ -98,7 +98,7 @@ async fn loopback(url: &Url) -> Result<Option<Vec<SocketAddr>>, Fault> {
     Ok(local.then_some(addresses))
 }
 
-fn read(path: &Path) -> Result<String, Fault> {
+pub(super) fn read(path: &Path) -> Result<String, Fault> {
     let pem = fs::read_to_string(path).map_err(|error| format!("--suite-ca {}: {error}", path.display()))?;
     if CertificateDer::pem_slice_iter(pem.as_bytes()).next().is_none() {
         return Err(format!("--suite-ca {}: there is no certificate in it", path.display()).into());
