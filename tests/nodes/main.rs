@@ -47,6 +47,7 @@ mod golden;
 mod key_space;
 mod one_winner;
 mod pings;
+mod python;
 mod recorded;
 mod rotated;
 mod unknown;

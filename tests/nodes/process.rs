@@ -42,10 +42,15 @@ pub(crate) fn redis(extra: &[&str]) -> RedisServer {
 /// A bank that knows everybody as alice and takes charge of every prompt.
 pub(crate) struct Webhook {
     url: String,
-    _open: watch::Sender<bool>,
+    _open: Option<watch::Sender<bool>>,
 }
 
 impl Webhook {
+    /// Somebody else's, on `port`.
+    pub(crate) fn elsewhere(port: u16) -> Self {
+        Self { url: format!("https://localhost:{port}"), _open: None }
+    }
+
     /// On a port of its own.
     pub(crate) async fn open() -> Self {
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -60,7 +65,7 @@ impl Webhook {
         let limits = Limits { connections_per_address: 4_096, ..Limits::default() };
         let (open, stopped) = watch::channel(false);
         tokio::spawn(run(Listener { tcp, tls: Current::of(tls), gaze, router, limits }, stopped));
-        Self { url, _open: open }
+        Self { url, _open: Some(open) }
     }
 }
 

@@ -29,10 +29,15 @@ impl Till {
 
     /// Asks for alice's yes.
     pub(crate) async fn ask(&self, at: &Process) -> Heard {
+        self.ask_for(at, "alice").await
+    }
+
+    /// Asks for somebody's.
+    pub(crate) async fn ask_for(&self, at: &Process, login_hint: &str) -> Heard {
         let now = System.now().seconds();
         let claims = json!({
             "iss": "till-8", "aud": ISSUER, "jti": fresh(), "iat": now, "nbf": now, "exp": now + 300,
-            "scope": "openid accounts", "login_hint": "alice", "binding_message": "1234",
+            "scope": "openid accounts", "login_hint": login_hint, "binding_message": "1234",
         });
         let request = Draft::new(claims, key("till8.key")).finish();
         Heard::of(self.call(at, "/bc-authorize", "till-8", &[("request", &request)])).await
