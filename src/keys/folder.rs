@@ -77,7 +77,13 @@ impl Folder {
     /// Everything that is wrong with it, in words.
     pub fn contents(&self) -> Result<Contents, Vec<String>> {
         let Some(manifest) = self.manifest().map_err(|why| vec![why])? else {
-            let keys = self.loose()?.into_iter().map(|(_, key)| (key, Life::ALWAYS)).collect();
+            let keys: Vec<_> = self.loose()?.into_iter().map(|(_, key)| (key, Life::ALWAYS)).collect();
+            if keys.is_empty() {
+                return Err(vec![format!(
+                    "{} has no .pem file; `countersign keys generate` makes the first key",
+                    self.0.display()
+                )]);
+            }
             return Ok(Contents { keys, known: None, revoked: Vec::new(), kept: false });
         };
         let (mut keys, mut known, mut faults) = (Vec::new(), Vec::new(), Vec::new());
@@ -200,12 +206,6 @@ impl Folder {
     fn loose(&self) -> Result<Vec<(String, SigningKey)>, Vec<String>> {
         let names =
             pem_files(&self.0).map_err(|error| vec![format!("{} cannot be read: {error}", self.0.display())])?;
-        if names.is_empty() {
-            return Err(vec![format!(
-                "{} has no .pem file; `countersign certs dev` makes some to try with",
-                self.0.display()
-            )]);
-        }
         let (mut keys, mut faults) = (Vec::new(), Vec::new());
         for name in names {
             match self.read(&self.0.join(&name)) {

@@ -17,12 +17,14 @@ mod check_wired;
 mod golden;
 mod keys;
 mod keys_broken;
+mod keys_first;
 mod manual;
 mod reload;
 mod serve;
 mod serve_store;
 mod status;
 mod store_admin;
+mod unit;
 
 use deployment::{countersign, err, out};
 

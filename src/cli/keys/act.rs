@@ -146,8 +146,9 @@ impl Keys {
         (did, care, how): (&str, Care, How),
         steps: impl Fn(&mut Draft) -> Result<(), String>,
     ) -> Result<(), Refused> {
-        // What is given up may be broken.
-        if !matches!(did, "retire" | "revoke") {
+        // What is given up may be broken, and where nothing is, nothing is.
+        let empty = self.folder.view().is_ok_and(|manifest| manifest.keys.is_empty());
+        if !empty && !matches!(did, "retire" | "revoke") {
             self.is_whole()?;
         }
         let draw_up = || -> Result<(Manifest, Draft), Refused> {
@@ -236,8 +237,12 @@ impl Draft {
 
     fn add(&mut self, pem: Secret) -> Result<String, String> {
         let entry = entry(pem.reveal(), self.terms.now)?;
-        let kid = entry.kid.clone();
+        let (kid, first) = (entry.kid.clone(), self.manifest.keys.is_empty());
         self.manifest.add(entry)?;
+        if first {
+            // Nobody knows any key by heart yet.
+            self.manifest.promote(&kid, Haste::AtOnce, self.terms)?;
+        }
         self.fresh.push((kid.clone(), pem));
         Ok(kid)
     }

@@ -35,7 +35,7 @@ pub(super) enum Command {
         #[arg(allow_hyphen_values = true)]
         kid: String,
     },
-    /// Make a key and publish it. It does not sign until it is promoted, or the next rotation takes it
+    /// Make a key and publish it. It does not sign until it is promoted, or the next rotation takes it; the first one of an empty folder signs at once
     Generate {
         /// What it signs
         #[arg(long)]
