@@ -3,7 +3,7 @@
 use countersign::clock::{Clock, System};
 use serde_json::{Value, json};
 
-use crate::Seen;
+use crate::judged::Seen;
 use crate::judges::URL;
 use crate::made::{Draft, Signer};
 

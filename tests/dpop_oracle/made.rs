@@ -35,7 +35,8 @@ impl Signer {
         Self::Own(SigningKey::from_pkcs8(&pair.serialize_der()).expect("a key"))
     }
 
-    fn header(&self) -> Value {
+    /// The header of a good proof.
+    pub(crate) fn header(&self) -> Value {
         let (alg, jwk) = match self {
             Self::Own(key) => (key.alg().name(), Value::Object(key.public().clone())),
             Self::Edwards(pair, alg) => {

@@ -1,48 +1,16 @@
 //! DPoP proofs, judged by ours and by `dpop-verifier`: whatever one takes and the other does not is in `differences.rs`, with a reason.
 
 mod differences;
+mod judged;
 mod judges;
 mod made;
 
 use serde_json::{Map, Value, json};
 
 use crate::differences::{STRICTER, WIDER};
+use crate::judged::{Seen, judged, loose};
 use crate::judges::{TOKEN, URL, Verdict};
 use crate::made::{Draft, Maker, Signer};
-
-/// What a difference is told from.
-pub(crate) struct Seen {
-    header: Value,
-    claims: Value,
-    text: String,
-}
-
-/// Both judge it. Where they differ, a difference of the list has to be why.
-#[track_caller]
-fn judged(draft: &Draft, signer: &Signer) -> Verdict {
-    let text = draft.signed(signer);
-    let (ours, theirs) = (judges::ours(&text), judges::theirs(&text));
-    let known = |list: &[differences::Difference]| {
-        let seen = Seen { header: loose(&draft.header), claims: loose(&draft.claims), text: text.clone() };
-        list.iter().any(|difference| (difference.applies)(&seen))
-    };
-    match (&ours, &theirs) {
-        (Verdict::Taken(one), Verdict::Taken(other)) => assert_eq!(one, other, "one key, two names: {draft:?}"),
-        (Verdict::Taken(_), Verdict::Refused(why)) => {
-            assert!(known(WIDER), "we take what they refuse ({why}): {draft:?}");
-        }
-        (Verdict::Refused(why), Verdict::Taken(_)) => {
-            assert!(known(STRICTER), "they take what we refuse ({why}): {draft:?}");
-        }
-        (Verdict::Refused(_), Verdict::Refused(_)) => {}
-    }
-    ours
-}
-
-/// As JSON, if it is any; of two members of a name, one is here.
-fn loose(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or(Value::Null)
-}
 
 fn taken(draft: &Draft, signer: &Signer) -> bool {
     matches!(judged(draft, signer), Verdict::Taken(_))
