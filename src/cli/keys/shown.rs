@@ -52,8 +52,8 @@ pub(super) fn changes(before: &Manifest, after: &Manifest, now: Timestamp) -> Ve
         if was.is_some_and(|was| was.life == entry.life) {
             continue;
         }
-        let new = if was.is_none() { " (new)" } else { "" };
-        lines.push(format!("{} {}{new}: {}", entry.alg, entry.kid, schedule(entry, now)));
+        let (new, published) = if was.is_none() { (" (new)", "published now; ") } else { ("", "") };
+        lines.push(format!("{} {}{new}: {published}{}", entry.alg, entry.kid, schedule(entry, now)));
     }
     lines
 }
@@ -64,12 +64,9 @@ fn schedule(entry: &Entry, now: Timestamp) -> String {
     let when = |time: Timestamp| if time <= now { "now".to_owned() } else { date(time) };
     match (life.state(now), life.signs_from, life.signs_until, life.verifies_until) {
         (State::Revoked, ..) => "revoked: nothing that it signed is believed any more, from now on".to_owned(),
-        (State::Next, None, ..) => "published now; signs when it is promoted, or at the next rotation".to_owned(),
+        (State::Next, None, ..) => "signs when it is promoted, or at the next rotation".to_owned(),
         (State::Active, Some(from), None, _) if from < now => "signs on, until another one takes over".to_owned(),
-        (State::Next | State::Active, Some(from), None, _) => {
-            let published = if life.published < now { "" } else { "published now; " };
-            format!("{published}signs from {} on", when(from))
-        }
+        (State::Next | State::Active, Some(from), None, _) => format!("signs from {} on", when(from)),
         (State::Next | State::Active, _, Some(until), Some(verifies)) => {
             format!("signs until {}, verifies until {}", when(until), when(verifies))
         }
