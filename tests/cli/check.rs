@@ -5,6 +5,21 @@ use std::fs;
 use crate::deployment::{Deployment, check, err, out, shipped};
 
 #[test]
+fn every_profile_has_an_example_that_holds() {
+    for profile in fs::read_dir(shipped("profiles")).expect("there") {
+        let name = profile.expect("readable").path().file_stem().expect("a name").to_str().expect("UTF-8").to_owned();
+        let says = format!("\nprofile = \"{name}\"\n");
+        let of_it = |path: &std::path::Path| fs::read_to_string(path).is_ok_and(|text| text.contains(&says));
+        let examples = fs::read_dir(shipped("deploy")).expect("there").map(|entry| entry.expect("readable").path());
+        let example = examples.into_iter().find(|path| of_it(path)).unwrap_or_else(|| panic!("{name} has no example"));
+        let deployment = Deployment::new();
+        fs::copy(example, deployment.config()).expect("copied");
+        let checked = deployment.check();
+        assert!(checked.status.success(), "{name}: {}", err(&checked));
+    }
+}
+
+#[test]
 fn many_faults_are_found_in_one_run() {
     let deployment = Deployment::new();
     deployment.edit("mode = \"development\"", "mode = \"production\"");
