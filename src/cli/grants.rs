@@ -15,9 +15,9 @@ use crate::cli::shown::{aligned, date, plain};
 use crate::secret::{Digest, Secret};
 use crate::store::administration::{Ended, Found, Kind, Live, Whose};
 
-/// For every command.
+/// For every command, whether of [`Grants`] or of [`Tokens`].
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct Options<C: Subcommand> {
     /// The configuration of the server whose store it is
     #[arg(long, value_name = "FILE", global = true, default_value = "deploy/server.toml")]
     config: PathBuf,
@@ -27,12 +27,12 @@ pub(super) struct Options {
     #[command(flatten)]
     login: Login,
     #[command(subcommand)]
-    command: Command,
+    command: C,
 }
 
 /// Whose grants are meant.
 #[derive(Debug, clap::Args)]
-struct Of {
+pub(super) struct Of {
     /// Of this client
     #[arg(long, value_name = "CLIENT_ID", allow_hyphen_values = true)]
     client: Option<String>,
@@ -49,7 +49,7 @@ impl Of {
 
 /// What to do with what was asked and given.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Grants {
     /// Show what is live: requests that wait, approvals that nobody has come for, refresh tokens, access tokens. What a lock or a disabled client holds back is among it
     List {
         #[command(flatten)]
@@ -65,24 +65,9 @@ enum Command {
     },
 }
 
-/// For every command about tokens.
-#[derive(Debug, clap::Args)]
-pub(super) struct TokenOptions {
-    /// The configuration of the server whose store it is
-    #[arg(long, value_name = "FILE", global = true, default_value = "deploy/server.toml")]
-    config: PathBuf,
-    /// Say it in JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(flatten)]
-    login: Login,
-    #[command(subcommand)]
-    command: TokenCommand,
-}
-
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
-enum TokenCommand {
+pub(super) enum Tokens {
     /// End one token, at once. With a refresh token end the access tokens that came of it
     Revoke {
         /// SHA-256 of the access token or refresh token, as the audit file and `grants list` have it
@@ -96,25 +81,25 @@ enum TokenCommand {
     },
 }
 
-pub(super) fn run(options: Options) -> ExitCode {
+pub(super) fn run(options: Options<Grants>) -> ExitCode {
     ended("grants", grants(options))
 }
 
-pub(super) fn run_tokens(options: TokenOptions) -> ExitCode {
+pub(super) fn run_tokens(options: Options<Tokens>) -> ExitCode {
     ended("tokens", tokens(options))
 }
 
-fn grants(options: Options) -> Result<(), Refused> {
+fn grants(options: Options<Grants>) -> Result<(), Refused> {
     let desk = Desk::open(&options.config, &options.login)?;
     match options.command {
-        Command::List { of } => {
+        Grants::List { of } => {
             let whose = of.whose();
             let Found { these, unread: left } = desk.ask(|store| store.whatever_lives(&whose, now()))?;
             let text = if options.json { format!("{:#}\n", json!({"grants": these})) } else { table(&these) };
             say(&text)?;
             unread(&left)
         }
-        Command::Revoke { of, how } => revoke(&desk, &of.whose(), (how, options.json)),
+        Grants::Revoke { of, how } => revoke(&desk, &of.whose(), (how, options.json)),
     }
 }
 
@@ -178,8 +163,8 @@ fn table(live: &[Live]) -> String {
     aligned(&rows)
 }
 
-fn tokens(options: TokenOptions) -> Result<(), Refused> {
-    let TokenOptions { config, json: as_json, login, command: TokenCommand::Revoke { digest, stdin, how } } = options;
+fn tokens(options: Options<Tokens>) -> Result<(), Refused> {
+    let Options { config, json: as_json, login, command: Tokens::Revoke { digest, stdin, how } } = options;
     let desk = Desk::open(&config, &login)?;
     let digest = match digest {
         Some(digest) if !stdin => digest,

@@ -47,9 +47,9 @@ enum Command {
     /// Who is registered: list, add, take out of service
     Clients(clients::Options),
     /// What users were asked and said yes to, and the tokens of it: list, revoke
-    Grants(grants::Options),
+    Grants(grants::Options<grants::Grants>),
     /// Single tokens: revoke
-    Tokens(grants::TokenOptions),
+    Tokens(grants::Options<grants::Tokens>),
     /// Say how the place is: keys, certificates, store. 1 if something wants looking after
     Status {
         /// The configuration
