@@ -25,3 +25,14 @@ fn the_first_key_of_an_empty_folder_signs_at_once_and_the_next_does_not() {
     assert!(keys.0.check().status.success());
     Serving::start(&keys.0);
 }
+
+#[test]
+fn a_key_of_ones_own_may_be_the_first() {
+    let keys = Keys::new();
+    let folder = keys.0.certs().join("keys");
+    fs::remove_dir_all(&folder).expect("removed");
+    fs::create_dir(&folder).expect("made");
+    let own = keys.0.certs().join("till-es256.key");
+    keys.done(&["import", own.to_str().expect("UTF-8")]);
+    assert_eq!(keys.of("ES256").keys().collect::<Vec<_>>(), ["active"]);
+}
