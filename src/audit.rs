@@ -76,6 +76,35 @@ pub enum Event<'a> {
     Resumed,
 }
 
+impl Event<'_> {
+    /// Its name, as in the file.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Requested { .. } => "requested",
+            Self::Approved { .. } => "approved",
+            Self::Denied { .. } => "denied",
+            Self::CameTooLate { .. } => "came_too_late",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Issued { .. } => "issued",
+            Self::Refreshed { .. } => "refreshed",
+            Self::IssuedToClient { .. } => "issued_to_client",
+            Self::Revoked { .. } => "revoked",
+            Self::Locked { .. } => "locked",
+            Self::Good { .. } => "good",
+            Self::Registered { .. } => "registered",
+            Self::Replaced { .. } => "replaced",
+            Self::Deleted { .. } => "deleted",
+            Self::KeysChanged { .. } => "keys_changed",
+            Self::ClientChanged { .. } => "client_changed",
+            Self::GrantsRevoked { .. } => "grants_revoked",
+            Self::TokenRevoked { .. } => "token_revoked",
+            Self::NotDone { .. } => "not_done",
+            Self::Resumed => "resumed",
+        }
+    }
+}
+
 /// Where events go.
 #[derive(Clone, Debug)]
 pub enum Audit {

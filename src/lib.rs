@@ -7,7 +7,7 @@
 //! only with one can a handler ([`endpoint`]) be called. The bank is asked who is meant ([`outbound`]), the request is remembered as a
 //! [`Grant`](grant::Grant) ([`store`]), the person is asked, and the till polls `/token` until the person has decided.
 //!
-//! Imports point down: `cli → config → http → endpoint → store → grant → profile → outbound → jose → wire → audit → ground`.
+//! Imports point down: `cli → config → http → endpoint → store → grant → profile → outbound → jose → wire → audit → telemetry → ground`.
 
 pub mod cli;
 pub mod config;
@@ -28,8 +28,9 @@ pub mod wire;
 
 pub mod audit;
 
+pub mod telemetry;
+
 pub mod clock;
 pub mod current;
 pub mod error;
 pub mod secret;
-pub mod telemetry;

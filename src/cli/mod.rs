@@ -4,6 +4,7 @@ pub mod certs;
 pub mod check;
 mod clients;
 mod desk;
+mod gauges;
 mod grants;
 mod keys;
 mod manual;

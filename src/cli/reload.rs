@@ -41,11 +41,13 @@ pub(super) async fn watch(path: PathBuf, (running, server): (Arc<Config>, Arc<Se
         };
         match outcome {
             Ok(files) => {
+                server.metrics().reloaded(true);
                 tell(&seen, &files);
                 (seen, failed) = (files, None);
             }
             Err(why) => {
                 if told || failed.as_ref() != Some(&why) {
+                    server.metrics().reloaded(false);
                     tracing::error!("{why}");
                 }
                 failed = Some(why);
@@ -67,6 +69,7 @@ fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<(), St
         .map_err(|why| format!("the keys cannot be used as they are now: {why}; {STAYS}"))?;
     running.tls.follow(&fresh.tls);
     running.authorities.follow(&fresh.authorities);
+    running.certificates.follow(&fresh.certificates);
     if same_rules {
         tracing::info!("keys, the server's certificates, authorities, CRLs and clients were read again");
     } else {

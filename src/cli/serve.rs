@@ -1,5 +1,6 @@
 //! `countersign serve`: both listeners, until told to stop.
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,16 +12,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::audit::{Audit, Event};
-use crate::cli::{check, reload};
+use crate::cli::{check, gauges, reload};
 use crate::clock::{self, Clock as _};
 use crate::config::{Config, Mode};
 use crate::endpoint::Server;
 use crate::http::routes::{Side, router};
-use crate::http::serve::{self, Listener};
+use crate::http::serve::{self, Counted, Listener};
 use crate::http::tls::Gaze;
-use crate::secret;
+use crate::secret::{self, uuid};
 use crate::store::backend::Trouble;
 use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
 
 /// Serves the configuration at `path`.
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -28,14 +30,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(faults) => return check::refuse(path, &faults),
     };
-    let served = telemetry::install(config.log).and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let served = runtime.block_on(listen(path, config));
-        // What was begun is finished; a name look-up that hangs is not waited for.
-        runtime.shutdown_timeout(Duration::from_secs(1));
-        Ok(served?)
-    });
-    match served {
+    match start(path, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("countersign serve: {error}");
@@ -44,7 +39,19 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-async fn listen(path: &Path, config: Config) -> io::Result<()> {
+fn start(path: &Path, config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let within = runtime.enter();
+    let telemetry = telemetry::install(config.log, config.collector.as_ref(), uuid(&secret::System))?;
+    let served = runtime.block_on(listen(path, config, telemetry.metrics.clone()));
+    telemetry.end();
+    drop(within);
+    // What was begun is finished; a name look-up that hangs is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(served?)
+}
+
+async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Result<()> {
     let bind = async |key: &str, address| {
         let named = |error| io::Error::other(format!("server.{key} = \"{address}\": {error}"));
         TcpListener::bind(address).await.map_err(named)
@@ -89,7 +96,8 @@ async fn listen(path: &Path, config: Config) -> io::Result<()> {
     let started = Event::Started { version: env!("CARGO_PKG_VERSION") };
     let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
     audit.record(started, clock.now()).await.map_err(unwritable)?;
-    let server = config.server_with(backend, audit, (clock, entropy));
+    let server = config.server_with(backend, (audit, metrics), (clock, entropy));
+    gauges::show(&server, &config);
     let config = Arc::new(config);
     let watching = tokio::spawn(reload::watch(path.to_owned(), (config.clone(), server.clone()), hangup));
     tracing::info!(
@@ -118,12 +126,12 @@ pub async fn both(
     (public, internal): (TcpListener, TcpListener),
     (config, stopped): (&Config, watch::Receiver<bool>),
 ) {
-    let on = |tcp, side| {
+    let on = |tcp, side, name| {
         let gaze = Gaze { authorities: config.authorities.clone(), clock: server.clock() };
-        let listener =
-            Listener { tcp, tls: config.tls.clone(), gaze, router: router(side, server), limits: config.limits };
-        serve::run(listener, stopped.clone())
+        let counted = Counted { metrics: server.metrics().clone(), name };
+        let (tls, router, limits) = (config.tls.clone(), router(side, server), config.limits);
+        serve::run(Listener { tcp, tls, gaze, router, limits, counted }, stopped.clone())
     };
-    let serving = async { tokio::join!(on(public, Side::Public), on(internal, Side::Internal)) };
+    let serving = async { tokio::join!(on(public, Side::Public, "public"), on(internal, Side::Internal, "internal")) };
     tokio::select! { _ = serving => {} () = server.take_over_pings() => {} }
 }

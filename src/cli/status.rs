@@ -105,7 +105,7 @@ fn becomes(changes: Option<Timestamp>) -> String {
 
 fn certificates(config: &Config, now: Timestamp) -> Vec<Line> {
     let mut seen = Vec::new();
-    for (path, ends) in &config.certificates {
+    for (path, ends) in config.certificates.value().iter() {
         let days = ends.since(now) / DAY;
         let says = match days {
             ..0 => format!("ended on {}", shown::date(*ends)),

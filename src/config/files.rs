@@ -165,10 +165,15 @@ impl Files {
     }
 
     /// A file that nobody but its owner may read, line by line, without the empty ones.
-    pub(super) fn secrets(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<Secret>> {
+    pub(super) fn lines(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<Secret>> {
         let text = Secret::new(self.private(section, key, &self.folder.join(path))?);
         let lines = text.reveal().lines().map(str::trim).filter(|line| !line.is_empty());
-        let lines: Vec<Secret> = lines.map(|line| Secret::new(line.to_owned())).collect();
+        Some(lines.map(|line| Secret::new(line.to_owned())).collect())
+    }
+
+    /// The same, of secrets that nobody guesses.
+    pub(super) fn secrets(&self, section: &Section<'_>, key: &str, path: &str) -> Option<Vec<Secret>> {
+        let lines = self.lines(section, key, path)?;
         if lines.iter().any(|line| line.reveal().len() < 32) || lines.is_empty() {
             section.fault(key, &format!("{path} has to have lines of at least 32 characters each, and one at least"));
         }

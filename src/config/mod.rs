@@ -8,6 +8,7 @@ pub mod look;
 mod outward;
 pub mod reader;
 pub mod store;
+mod telemetry;
 mod trust;
 
 use std::net::SocketAddr;
@@ -43,9 +44,12 @@ use crate::profile::{BoundBy, DpopNonce, FAPI_CIBA_ID1, Profile};
 use crate::secret::Entropy;
 use crate::store::Store;
 use crate::store::backend::Backend;
+use crate::store::measured::Measured;
 use crate::store::memory::Memory;
 use crate::store::redis::Redis;
 use crate::store::redis::place::Place;
+use crate::telemetry::collector::Collector;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{Format, Log};
 
 /// Whether weak wiring is tolerated.
@@ -71,6 +75,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, and how.
     pub log: Log,
+    /// Where spans and metrics go, if they go anywhere.
+    pub collector: Option<Collector>,
     /// The rules.
     pub profile: Arc<Profile>,
     /// Who is registered.
@@ -90,7 +96,7 @@ pub struct Config {
     /// Every file and folder that was read for it, itself among them.
     pub files: Vec<Look>,
     /// Every certificate in them, by its path there, and when it ends.
-    pub certificates: Vec<(String, Timestamp)>,
+    pub certificates: Current<Vec<(String, Timestamp)>>,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -109,7 +115,7 @@ impl Config {
         match config {
             Some(config) if found.is_empty() => {
                 let read = std::iter::once(own).chain(files.read()).collect();
-                Ok(Self { files: read, certificates: files.ends(), ..config })
+                Ok(Self { files: read, certificates: Current::new(files.ends()), ..config })
             }
             _ => Err(found),
         }
@@ -131,21 +137,26 @@ impl Config {
         backend: Arc<dyn Backend>,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Arc<Server> {
-        self.server_with(backend, Audit::Log, (clock, entropy))
+        self.server_with(backend, (Audit::Log, Arc::default()), (clock, entropy))
     }
 
-    /// The same, with what happens recorded.
+    /// The same, with what happens recorded, counted and measured.
     pub fn server_with(
         &self,
         backend: Arc<dyn Backend>,
-        audit: Audit,
+        (audit, metrics): (Audit, Arc<Metrics>),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Arc<Server> {
-        let vault = if let Storage::Redis(_, vault) = &self.storage { vault.clone() } else { None };
+        let (system, vault) = match &self.storage {
+            Storage::Redis(_, vault) => ("redis", vault.clone()),
+            Storage::Memory(_) => ("memory", None),
+        };
+        let backend = Arc::new(Measured::new(backend, system, metrics.clone()));
         let store =
             Arc::new(Store::new((backend, vault), self.clients.clone(), (self.profile.clone(), entropy.clone())));
         let (profile, authenticator) = (self.profile.clone(), self.authenticator.clone());
-        Arc::new(Server::new(Parts { profile, store, audit, authenticator, trust: self.trust.clone(), clock, entropy }))
+        let trust = self.trust.clone();
+        Arc::new(Server::new(Parts { profile, store, audit, authenticator, trust, clock, entropy, metrics }))
     }
 }
 
@@ -200,6 +211,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         root.fault("audit", "is missing: in production what happens is recorded in a file; give [audit] file");
     }
     let log = root.section("log").and_then(read_log);
+    let collector = root.optional_section("telemetry").map(|section| telemetry::read(section, files));
     let entries = (root.sections("clients"), root.sections("resource_servers"));
     let Served { listen, internal_listen, issuer, profile: text, pseudonyms, user_code } = server;
     let offer = Offer {
@@ -255,6 +267,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         authorities: Current::new(authorities),
         limits,
         log: log?,
+        collector: collector.map_or(Some(None), |read| read.map(Some))?,
         profile: Arc::new(profile),
         clients,
         disabled,
@@ -264,7 +277,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         audit: audit.ok()?,
         keys: keys?,
         files: Vec::new(),
-        certificates: Vec::new(),
+        certificates: Current::new(Vec::new()),
         mode: mode?,
     })
 }

@@ -65,7 +65,8 @@ pub(super) fn clients(mut section: Section<'_>, files: &Files, mode: Option<Mode
     outbound
 }
 
-fn system(section: &Section<'_>) -> Option<RootCertStore> {
+/// Whoever the operating system trusts.
+pub(super) fn system(section: &Section<'_>) -> Option<RootCertStore> {
     let mut store = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     store.add_parsable_certificates(found.certs);

@@ -6,6 +6,7 @@ pub mod decision;
 pub mod discovery;
 pub mod health;
 pub mod introspect;
+pub mod metrics;
 mod mint;
 pub mod register;
 pub mod revoke;
@@ -15,12 +16,15 @@ pub mod userinfo;
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use crate::audit::{Audit, Event};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::error::Rejection;
 use crate::jose::jwk::Unusable;
 use crate::jose::keyring::Keyring;
 use crate::outbound::authenticator::Authenticator;
+use crate::outbound::measured::Measured;
 use crate::outbound::ping::Pings;
 use crate::profile::client::Client;
 use crate::profile::gate::{Gate, Trust};
@@ -28,6 +32,7 @@ use crate::profile::nonce::{Nonces, Side};
 use crate::profile::{BoundBy, DpopNonce, Profile};
 use crate::secret::{Entropy, Pseudonyms};
 use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
 
 /// One issuer: its rules, its memory, its keys, and the bank behind it.
 pub struct Server {
@@ -43,6 +48,7 @@ pub struct Server {
     pseudonyms: Option<Pseudonyms>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What a [`Server`] is made of.
@@ -55,19 +61,21 @@ pub struct Parts {
     pub trust: Trust,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Server {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { profile, store, audit, authenticator, trust, clock, entropy } = parts;
-        let pings = trust.calls.clone().map(|calls| Pings::new(calls, store.clone(), clock.clone()));
+        let Parts { profile, store, audit, authenticator, trust, clock, entropy, metrics } = parts;
+        let pings = trust.calls.clone().map(|calls| Pings::new(calls, store.clone(), (clock.clone(), metrics.clone())));
+        let authenticator = Arc::new(Measured::new(authenticator, metrics.clone()));
         let (keyring, pseudonyms) = (trust.keyring.clone(), trust.pseudonyms.clone());
         let rules = &profile.rules().sender_constraint;
         let nonced = rules.dpop_nonce != DpopNonce::Off && profile.binds(BoundBy::Dpop);
         let nonces = if nonced { trust.nonces.nonces(&*entropy) } else { None };
-        let gate = Gate::new(profile.clone(), store.clone(), (trust, nonces.clone()), clock.clone());
-        Self { gate, profile, store, audit, authenticator, keyring, nonces, pings, pseudonyms, clock, entropy }
+        let gate = Gate::new(profile.clone(), store.clone(), (trust, nonces.clone()), (clock.clone(), metrics.clone()));
+        Self { gate, profile, store, audit, authenticator, keyring, nonces, pings, pseudonyms, clock, entropy, metrics }
     }
 
     /// Sends the pings that other servers left behind, for as long as it is polled.
@@ -100,6 +108,22 @@ impl Server {
         &*self.entropy
     }
 
+    /// Whether its store and its audit file, as they are now, can be relied on.
+    pub fn health(&self) -> (bool, bool) {
+        (self.store.trouble().is_none(), !self.audit.is_failing())
+    }
+
+    /// By the names of the algorithms it signs with, since when the key of each does, where anybody knows.
+    pub fn signs_since(&self, now: Timestamp) -> Vec<(&'static str, Timestamp)> {
+        let algs = self.keyring.algs().into_iter();
+        algs.filter_map(|alg| Some((alg.name(), self.keyring.signs_since(alg, now)?))).collect()
+    }
+
+    /// What it counts and measures.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// The clock it goes by.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
@@ -107,7 +131,10 @@ impl Server {
 
     /// Records `event`, before anybody is told of it.
     pub(crate) async fn record(&self, event: Event<'_>) -> Result<(), Rejection> {
-        self.audit.record(event, self.now()).await
+        let begun = Stopwatch::start();
+        let recorded = self.audit.record(event, self.now()).instrument(tracing::info_span!("record")).await;
+        self.metrics.recorded(event.name(), begun.elapsed(), recorded.is_ok());
+        recorded
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -5,14 +5,19 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::Method;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
+use crate::profile::client::{Ciba, Delivery, Role};
 use crate::profile::once::{Replay as _, Unspent};
-use crate::secret::Entropy;
+use crate::secret::{Entropy, uuid};
+use crate::telemetry::context::{self, TRACEPARENT};
+use crate::telemetry::metrics::{Answered, Class};
 
 /// FAPI 1.0 part 1 §6.2.1-8.
 const INTERACTION: HeaderName = HeaderName::from_static("x-fapi-interaction-id");
@@ -53,12 +58,35 @@ pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, nex
     tokio::spawn(logged(server, request, next)).await.unwrap_or_else(failed)
 }
 
-/// Runs `request`, then logs it: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
-async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Response {
-    let started = Stopwatch::start();
+/// Runs `request` in a span of its own, which goes on with the trace of whoever sent it.
+async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
     let method = standard(request.method());
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        error.type = Empty,
+        countersign.client.id = Empty,
+    );
+    if let Some(traceparent) = traceparent(request.headers()) {
+        context::follow(&span, traceparent);
+    }
+    told(server, (request, next), (method, route)).instrument(span).await
+}
+
+/// Runs `request`, then tells of it in the log, the metrics and its span: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
+async fn told(
+    server: Arc<Server>,
+    (mut request, next): (Request, Next),
+    (method, route): (&'static str, String),
+) -> Response {
+    let started = Stopwatch::start();
     let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
     let who = Who::default();
     let owes = Owes::default();
@@ -70,7 +98,8 @@ async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Respon
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(INTERACTION, HeaderValue::from_str(&interaction).expect("a UUID is ASCII"));
     let status = response.status().as_u16();
-    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = started.elapsed();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let error = refused.as_ref().map(|refused| refused.reason.error());
     let (clause, cause) = refused.as_ref().map(|refused| (refused.clause, refused.cause)).unzip();
     let client = refused.as_ref().and_then(|refused| refused.client.as_ref()).or(who.0.get());
@@ -84,7 +113,30 @@ async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Respon
     } else {
         line!(info);
     }
+    server.metrics.answered(&route, &Answered { method, status, error, class: class(&server, client), took });
+    let span = Span::current();
+    span.record("http.response.status_code", status);
+    span.record("countersign.client.id", client);
+    span.record("error.type", error);
+    span.record("otel.status_code", (status >= 500).then_some("ERROR"));
     response
+}
+
+/// What kind of client `client_id` is, where a request got so far that it is known.
+fn class(server: &Server, client_id: Option<&String>) -> Class {
+    let client = client_id.and_then(|client_id| server.store.at_hand(client_id));
+    client.map_or(Class::Nobody, |client| match &client.role {
+        Role::ResourceServer { .. } => Class::ResourceServer,
+        Role::Ciba(Ciba { delivery: Delivery::Poll, .. }) => Class::Poll,
+        Role::Ciba(Ciba { delivery: Delivery::Ping(_), .. }) => Class::Ping,
+    })
+}
+
+/// The one `traceparent`, if there is one (W3C Trace Context §3.2).
+fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let first = values.next().filter(|_| values.next().is_none())?;
+    first.to_str().ok()
 }
 
 /// The method, if it is one that a specification names: any other is a word of the caller's.
@@ -112,14 +164,6 @@ fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn uuid(entropy: &dyn Entropy) -> String {
-    let mut bytes = [0_u8; 16];
-    entropy.fill(&mut bytes);
-    let bits = (u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 #[cfg(test)]

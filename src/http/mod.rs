@@ -2,6 +2,7 @@
 
 pub mod extract;
 mod framing;
+mod handshake;
 mod line;
 mod nonce;
 mod refusal;

@@ -10,8 +10,8 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::endpoint::{
-    Server, authorization, backchannel, decision, discovery, health, introspect, register, revoke, standing, token,
-    userinfo,
+    Server, authorization, backchannel, decision, discovery, health, introspect, metrics, register, revoke, standing,
+    token, userinfo,
 };
 use crate::error::{Reason, Rejection};
 use crate::http::{framing, line, nonce};
@@ -177,6 +177,13 @@ pub const ROUTES: &[Route] = &[
         path: path::READY,
         answers: Answers::Anyone,
         serves: || get(health::ready),
+    },
+    Route {
+        side: Side::Internal,
+        method: "GET",
+        path: path::METRICS,
+        answers: Answers::Anyone,
+        serves: || get(metrics::expose),
     },
 ];
 

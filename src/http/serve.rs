@@ -22,7 +22,9 @@ use tower::ServiceExt;
 
 use crate::current::Current;
 use crate::http::extract::BodyDeadline;
+use crate::http::handshake;
 use crate::http::tls::{Gaze, Shown};
+use crate::telemetry::metrics::{Handshake, Metrics};
 
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
@@ -71,11 +73,22 @@ pub struct Listener {
     pub router: Router,
     /// Its limits.
     pub limits: Limits,
+    /// What is counted, and under which name.
+    pub counted: Counted,
+}
+
+/// Where a listener counts its connections.
+#[derive(Clone, Default)]
+pub struct Counted {
+    /// There.
+    pub metrics: Arc<Metrics>,
+    /// Under this name.
+    pub name: &'static str,
 }
 
 /// Serves until `shutdown` says true (or its sender is gone), then drains.
 pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
-    let Listener { tcp, tls, gaze, router, limits } = listener;
+    let Listener { tcp, tls, gaze, router, limits, counted } = listener;
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
     let graceful = GracefulShutdown::new();
     loop {
@@ -95,12 +108,16 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
                 continue;
             }
         };
-        let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else { continue };
+        let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else {
+            counted.metrics.shook(counted.name, Handshake::Crowded);
+            continue;
+        };
         let (acceptor, gaze) = (TlsAcceptor::from(tls.value()), gaze.clone());
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let (router, watcher, counted) = (router.clone(), graceful.watcher(), counted.clone());
         tokio::spawn(async move {
-            connection((acceptor, gaze), stream, (router, limits, watcher)).await;
-            drop((permit, place));
+            let open = counted.metrics.connected(counted.name);
+            connection((acceptor, gaze, counted), stream, (router, limits, watcher)).await;
+            drop((permit, place, open));
         });
     }
     drop(tcp);
@@ -111,18 +128,26 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
 
 /// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate travels with each request.
 async fn connection(
-    (acceptor, gaze): (TlsAcceptor, Gaze),
+    (acceptor, gaze, counted): (TlsAcceptor, Gaze, Counted),
     stream: TcpStream,
     (router, limits, watcher): (Router, Limits, Watcher),
 ) {
     stream.set_nodelay(true).ok();
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.body));
+    let shook = |handshake| counted.metrics.shook(counted.name, handshake);
     let stream = match timeout(limits.handshake, acceptor.accept(Box::pin(stream))).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
-        Err(_) => return tracing::debug!("the TLS handshake took too long"),
+        Ok(Err(error)) => {
+            shook(handshake::failed(&error));
+            return tracing::debug!(%error, "the TLS handshake failed");
+        }
+        Err(_) => {
+            shook(Handshake::TimedOut);
+            return tracing::debug!("the TLS handshake took too long");
+        }
     };
+    shook(handshake::done(stream.get_ref().1));
     let shown = Shown::of(gaze, stream.get_ref().1.peer_certificates());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         if let Some(peer) = shown.peer() {

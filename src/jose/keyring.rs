@@ -174,13 +174,13 @@ impl Ring {
 
     /// The key for `alg` at `now`: of those that sign, the newest. By a clock that was put back nobody may sign yet; then it is the first that will. Where nobody will, it is the one that signed last, for
     /// as long as it is published: what cannot be verified is not signed.
-    fn key(&self, alg: Alg, now: Timestamp) -> Option<&SigningKey> {
+    fn key(&self, alg: Alg, now: Timestamp) -> Option<&(SigningKey, Life)> {
         let at = |state: State| self.keys.iter().filter(move |(key, life)| key.alg == alg && life.state(now) == state);
         let active = at(State::Active).max_by_key(|(_, life)| life.signs_from);
         let first =
             || at(State::Next).filter(|(_, life)| life.signs_from.is_some()).min_by_key(|(_, life)| life.signs_from);
         let last = || at(State::Retiring).max_by_key(|(_, life)| life.signs_until);
-        active.or_else(first).or_else(last).map(|(key, _)| key)
+        active.or_else(first).or_else(last)
     }
 
     /// The algorithms for which some key signs, or will, for good.
@@ -224,7 +224,12 @@ impl Keyring {
 
     /// The key for `alg` at `now`.
     pub fn key(&self, alg: Alg, now: Timestamp) -> Option<SigningKey> {
-        self.0.value().key(alg, now).cloned()
+        self.0.value().key(alg, now).map(|(key, _)| key.clone())
+    }
+
+    /// Since when that key signs, where anybody knows.
+    pub fn signs_since(&self, alg: Alg, now: Timestamp) -> Option<Timestamp> {
+        self.0.value().key(alg, now).filter(|(_, life)| *life != Life::ALWAYS).and_then(|(_, life)| life.signs_from)
     }
 
     /// The algorithms for which some key signs, or will, for good.

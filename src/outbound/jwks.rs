@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::jose::jwk::KeySet;
 use crate::outbound::{Failed, Outbound};
+use crate::telemetry::metrics::{Call, Metrics};
 
 /// How long a set is good without asking again, in seconds.
 const FRESH: i64 = 600;
@@ -21,6 +22,7 @@ const MOST: usize = 10_000;
 /// The key sets that were fetched.
 pub struct Jwks {
     outbound: Outbound,
+    metrics: Arc<Metrics>,
     places: Mutex<HashMap<String, Arc<Place>>>,
 }
 
@@ -59,8 +61,8 @@ const NONE: Failed = Failed("the jwks_uri gave no key set, now or lately");
 
 impl Jwks {
     /// Fetches through `outbound`.
-    pub fn new(outbound: Outbound) -> Self {
-        Self { outbound, places: Mutex::default() }
+    pub fn new(outbound: Outbound, metrics: Arc<Metrics>) -> Self {
+        Self { outbound, metrics, places: Mutex::default() }
     }
 
     /// The keys at `uri`. Asks again when what it has is old, or has not what is wanted.
@@ -82,7 +84,9 @@ impl Jwks {
         if let Some(answer) = lock(&place.known).answers(&wants, now) {
             return answer;
         }
+        let begun = Stopwatch::start();
         let fetched = self.fetch(uri).await;
+        self.metrics.called(Call::Jwks, begun.elapsed(), fetched.is_ok());
         let mut known = lock(&place.known);
         // Only now: whoever comes meanwhile waits for the answer, and is not told that it is too soon to ask.
         known.tried = Some(now);

@@ -5,6 +5,7 @@
 pub mod authenticator;
 pub mod guard;
 pub mod jwks;
+pub mod measured;
 pub mod ping;
 pub mod scripted;
 pub mod webhook;
@@ -14,15 +15,19 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Request, RequestBuilder, Response};
 use rustls::crypto::{CryptoProvider, aws_lc_rs as engine};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::outbound::guard::{Guard, foreign};
 use crate::secret::Secret;
+use crate::telemetry::context::{self, TRACEPARENT};
 
 const CONNECT: Duration = Duration::from_secs(2);
 const TOTAL: Duration = Duration::from_secs(5);
@@ -41,6 +46,25 @@ pub struct Identity {
     pub trust: RootCertStore,
     /// Our certificate, first in its chain, and its key; without one, we appear as nobody.
     pub certificate: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+impl Identity {
+    /// The TLS of it.
+    ///
+    /// # Errors
+    /// The key does not fit the certificate, or cannot be used.
+    pub fn tls(self) -> Result<ClientConfig, Failed> {
+        let tls = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(VERSIONS)
+            .map_err(|_| Failed("the TLS versions and suites do not fit together"))?
+            .with_root_certificates(self.trust);
+        match self.certificate {
+            None => Ok(tls.with_no_client_auth()),
+            Some((chain, key)) => {
+                tls.with_client_auth_cert(chain, key).map_err(|_| Failed("the key does not fit the certificate"))
+            }
+        }
+    }
 }
 
 /// Whom we call.
@@ -76,16 +100,7 @@ impl Outbound {
     /// # Errors
     /// The key does not fit the certificate, or cannot be used.
     pub fn new(identity: Identity, whom: Whom) -> Result<Self, Failed> {
-        let tls = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(VERSIONS)
-            .map_err(|_| Failed("the TLS versions and suites do not fit together"))?
-            .with_root_certificates(identity.trust);
-        let tls = match identity.certificate {
-            None => tls.with_no_client_auth(),
-            Some((chain, key)) => {
-                tls.with_client_auth_cert(chain, key).map_err(|_| Failed("the key does not fit the certificate"))?
-            }
-        };
+        let tls = identity.tls()?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -140,7 +155,32 @@ impl Outbound {
     /// nothing that was sent; of a call to another, nothing in its words.
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
         let request = request.header("content-type", "application/json").header("accept", "application/json");
-        request.send().await.map_err(|error| {
+        let mut request = request.build().map_err(|_| Failed("the call could not be made"))?;
+        let span = tracing::info_span!(
+            "call",
+            otel.name = request.method().as_str(),
+            otel.kind = "client",
+            http.request.method = request.method().as_str(),
+            http.response.status_code = Empty,
+            error.type = Empty,
+            server.address = Empty,
+        );
+        if let Whom::Named = self.whom {
+            span.record("server.address", request.url().host_str());
+        }
+        if let Some(value) = span.in_scope(context::traceparent).and_then(|value| HeaderValue::try_from(value).ok()) {
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
+        let answer = self.execute(request).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => span.record("http.response.status_code", answer.status().as_u16()),
+            Err(Failed(cause)) => span.record("error.type", cause),
+        };
+        answer
+    }
+
+    async fn execute(&self, request: Request) -> Result<Response, Failed> {
+        self.client.execute(request).await.map_err(|error| {
             let origin = error.url().map(|url| url.origin().ascii_serialization());
             let cause = iter::successors(error.source(), |error| (*error).source()).last().map(ToString::to_string);
             match self.whom {

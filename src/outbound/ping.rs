@@ -9,10 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use tokio::time::sleep;
+use tracing::Instrument as _;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::outbound::{Failed, Outbound};
 use crate::secret::Secret;
+use crate::telemetry::metrics::{Call, Metrics, Notification};
 
 /// Notifications at once, in all and to one client. Taste: more than any busy minute, less than memory notices.
 const MOST: usize = 10_000;
@@ -83,31 +85,35 @@ pub struct Pings {
     outbound: Outbound,
     outbox: Arc<dyn Outbox>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     places: Arc<Places>,
 }
 
 impl Pings {
     /// Sends through `outbound`.
-    pub fn new(outbound: Outbound, outbox: Arc<dyn Outbox>, clock: Arc<dyn Clock>) -> Self {
-        Self { outbound, outbox, clock, places: Arc::default() }
+    pub fn new(outbound: Outbound, outbox: Arc<dyn Outbox>, (clock, metrics): (Arc<dyn Clock>, Arc<Metrics>)) -> Self {
+        Self { outbound, outbox, clock, metrics, places: Arc::default() }
     }
 
     /// Sends `notice` on its way and does not wait for it.
     pub fn send(&self, notice: Notice) {
         let Some(place) = Places::take(&self.places, &notice.client_id) else {
+            self.metrics.notified(Notification::Left);
             return tracing::warn!(
                 client = notice.client_id,
                 "too many notifications are on their way; this one is left in the outbox"
             );
         };
         let pings = self.clone();
-        tokio::spawn(async move {
+        let span = tracing::info_span!("ping", countersign.client.id = notice.client_id);
+        let sent = async move {
             pings.deliver(&notice).await;
             if let Err(failed) = pings.outbox.cross_out(&notice.parcel).await {
                 tracing::warn!(client = notice.client_id, %failed, "a notification stays in the outbox");
             }
             drop(place);
-        });
+        };
+        tokio::spawn(sent.instrument(span));
     }
 
     /// Sends what other servers left behind, once a second, for as long as it is polled.
@@ -121,32 +127,43 @@ impl Pings {
         }
     }
 
+    async fn tell(&self, endpoint: &str, notice: &Notice, body: &Body<'_>) -> Result<u16, Failed> {
+        let begun = Stopwatch::start();
+        let told = self.outbound.notify((endpoint, &notice.token), body).await;
+        self.metrics.called(Call::Ping, begun.elapsed(), told.as_ref().is_ok_and(|status| *status < 500));
+        told
+    }
+
     /// Any answer but a 5xx is an answer. After a 5xx, or none, it tries again, less and less often, for as long as the request lives.
     async fn deliver(&self, notice: &Notice) {
         let body = Body { auth_req_id: notice.auth_req_id.reveal() };
         let mut wait = FIRST_WAIT;
         loop {
             let told = match self.outbox.endpoint(&notice.client_id).await {
-                Ok(Some(endpoint)) => self.outbound.notify((&endpoint, &notice.token), &body).await,
+                Ok(Some(endpoint)) => self.tell(&endpoint, notice, &body).await,
                 Ok(None) => {
+                    self.metrics.notified(Notification::Unwanted);
                     return tracing::info!(client = notice.client_id, "the client is not to be notified any more");
                 }
                 Err(failed) => Err(failed),
             };
             match told {
                 Ok(status) if status < 500 => {
+                    self.metrics.notified(Notification::Sent);
                     return tracing::info!(client = notice.client_id, status, "notified");
                 }
                 Ok(status) => tracing::warn!(client = notice.client_id, status, "a notification failed"),
                 Err(failed) => tracing::warn!(client = notice.client_id, %failed, "a notification failed"),
             }
             if self.clock.now().plus(wait) >= notice.until {
+                self.metrics.notified(Notification::GivenUp);
                 return tracing::warn!(client = notice.client_id, "a notification was given up: the request expires");
             }
             if let Err(failed) = self.outbox.hold(&notice.parcel, self.clock.now().plus(wait)).await {
                 tracing::debug!(client = notice.client_id, %failed, "a notification is not held");
             }
             sleep(Duration::from_secs(wait.into())).await;
+            self.metrics.notified(Notification::Retried);
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }

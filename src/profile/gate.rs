@@ -22,6 +22,7 @@ use crate::profile::once::{Replay, Unspent};
 use crate::profile::verified::{Governed, Verified, conform};
 use crate::profile::vouchers::Vouchers;
 use crate::secret::{Digest, Pseudonyms};
+use crate::telemetry::metrics::Metrics;
 use crate::wire::Malformed;
 use crate::wire::inbound::Inbound;
 
@@ -83,9 +84,9 @@ impl Gate {
         profile: Arc<Profile>,
         memory: Arc<impl Clients + Replay + 'static>,
         (trust, nonces): (Trust, Option<Nonces>),
-        clock: Arc<dyn Clock>,
+        (clock, metrics): (Arc<dyn Clock>, Arc<Metrics>),
     ) -> Self {
-        let jwks = trust.calls.clone().map(Jwks::new);
+        let jwks = trust.calls.clone().map(|calls| Jwks::new(calls, metrics));
         Self { profile, clients: memory.clone(), replay: memory, trust, nonces, jwks, clock }
     }
 

@@ -35,6 +35,8 @@ pub mod path {
     /// Whether the process lives.
     pub const LIVE: &str = "/livez";
     /// Whether it can be relied on.
+    pub const METRICS: &str = "/metrics";
+    /// DOC
     pub const READY: &str = "/readyz";
 }
 

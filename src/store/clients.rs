@@ -105,6 +105,12 @@ impl Store {
         }
     }
 
+    /// A registered client, as it was last read.
+    pub(super) fn cached(&self, client_id: &str) -> Option<Arc<Client>> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(&key(client_id).digest).and_then(|(_, client)| client.clone())
+    }
+
     /// The client that was looked for.
     pub(super) fn client_on(&self, back: &mut Back, looked: Looked) -> Result<Option<Arc<Client>>, Rejection> {
         let (client_id, slot) = match looked {

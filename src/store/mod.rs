@@ -5,6 +5,7 @@
 pub mod administration;
 pub mod backend;
 mod clients;
+pub mod measured;
 pub mod memory;
 mod outbox;
 pub mod redis;
@@ -72,6 +73,11 @@ impl Store {
     /// What is wrong with the memory at the moment, if anything is.
     pub fn trouble(&self) -> Option<Trouble> {
         self.backend.trouble()
+    }
+
+    /// A client as it was last looked at, without looking again; for what is told of a request that is over.
+    pub fn at_hand(&self, client_id: &str) -> Option<Arc<Client>> {
+        self.clients.value().get(client_id).cloned().or_else(|| self.cached(client_id))
     }
 
     /// A trip for one look.

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::Instrument as _;
 
 use crate::clock::Timestamp;
 use crate::error::Rejection;
@@ -176,8 +175,7 @@ impl Store {
         if steps.is_empty() {
             return Ok(Back(Vec::new()));
         }
-        let span = tracing::info_span!("store", steps = steps.len());
-        let outcomes = self.backend.run(steps).instrument(span).await.map_err(unavailable)?;
+        let outcomes = self.backend.run(steps).await.map_err(unavailable)?;
         for (id, outcome) in spends.iter().zip(&outcomes) {
             if *outcome != Outcome::Done(true) {
                 return Err(id.replayed());

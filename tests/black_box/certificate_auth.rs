@@ -303,7 +303,8 @@ async fn fapi1a_5_2_2_14_a_method_that_the_profile_does_not_offer_authenticates_
         let backend = Arc::new(Memory::new(10_000, clock.clone()));
         let store = Arc::new(Store::new((backend, None), config.clients.clone(), (profile.clone(), entropy.clone())));
         let (authenticator, trust) = (config.authenticator.clone(), config.trust.clone());
-        Arc::new(Server::new(Parts { profile, store, audit: Audit::Log, authenticator, trust, clock, entropy }))
+        let (audit, metrics) = (Audit::Log, Arc::default());
+        Arc::new(Server::new(Parts { profile, store, audit, authenticator, trust, clock, entropy, metrics }))
     })
     .await;
     bank.tpp().backchannel(|request| request).await.refused(401, "invalid_client");

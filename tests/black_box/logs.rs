@@ -41,19 +41,24 @@ impl Log {
 
     /// Listens on this thread, which is the server's too: everything of ours, and of others as much as any configuration would log.
     pub(crate) async fn listen_to(opening: impl Future<Output = Bank>) -> (Self, Bank, DefaultGuard) {
-        // While there is but one dispatcher, tracing asks the thread that meets an event first whether anyone wants it, and keeps to that
-        // answer: a test beside this one, which does not listen, would answer for us. With two it asks both.
-        static BESIDE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
-        LazyLock::force(&BESIDE);
+        Self::beside();
         let log = Self::default();
         let writer = log.clone();
-        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+        let lines = lines.with_span_list(false).with_writer(move || writer.clone());
         let filter = Targets::new().with_default(LevelFilter::DEBUG).with_target("countersign", LevelFilter::TRACE);
         let listening =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.with_filter(filter)));
         let bank = opening.await;
         tracing::callsite::rebuild_interest_cache();
         (log, bank, listening)
+    }
+
+    /// While there is but one dispatcher, tracing asks the thread that meets an event first whether anyone wants it, and keeps to that
+    /// answer: a test beside this one, which does not listen, would answer for us. With two it asks both.
+    pub(crate) fn beside() {
+        static BESIDE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&BESIDE);
     }
 
     /// The first line with this message, which has come or will.
@@ -87,6 +92,11 @@ impl Log {
 pub(crate) struct Canaries(Vec<String>);
 
 impl Canaries {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn keep(&mut self, canary: impl Into<String>) -> String {
         let canary = canary.into();
         assert!(canary.len() >= 8, "too short to be found by its own right: {canary}");
@@ -103,7 +113,11 @@ impl Canaries {
     }
 
     pub(crate) fn are_not_in(&self, log: &Log) {
-        let text = log.text();
+        self.are_not_among(&log.text());
+    }
+
+    /// None of them is in `text`.
+    pub(crate) fn are_not_among(&self, text: &str) {
         for canary in &self.0 {
             let line = text.lines().find(|line| line.contains(canary.as_str()));
             assert_eq!(line, None, "{canary}");

@@ -3,6 +3,7 @@
 //! A test is named after the clause it shows; `conformance/clauses.toml` lists which.
 
 mod bank;
+mod collector;
 mod forged;
 mod ground;
 mod heard;
@@ -22,6 +23,7 @@ mod assertion_signature;
 mod backchannel;
 mod backchannel_http;
 mod binding_message;
+mod canary;
 mod certificate_auth;
 mod client_auth;
 mod client_credentials;
@@ -70,6 +72,7 @@ mod software_statement;
 mod standing;
 mod store_down;
 mod store_lost;
+mod telemetry;
 mod token_endpoint;
 mod transport;
 mod user_code;

@@ -68,7 +68,7 @@ impl Nodes {
     ) -> Bank {
         let edit = |shipped: &str| edit(&self.of_one_issuer(&on_redis(shipped, self.redis.port)));
         let bank = Bank::at(self.clock.clone(), (Limits::default(), edit), |config, clock| {
-            config.server_with(backend, audit, (clock, self.chance.clone()))
+            config.server_with(backend, (audit, Arc::default()), (clock, self.chance.clone()))
         })
         .await;
         self.issuer.get_or_init(|| bank.issuer.clone());

@@ -56,7 +56,7 @@ struct Steps(Option<u64>);
 
 impl Visit for Steps {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "steps" {
+        if field.name() == "db.operation.batch.size" {
             self.0 = Some(value);
         }
     }

@@ -12,7 +12,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use countersign::clock::System;
 use countersign::current::Current;
-use countersign::http::serve::{Limits, Listener, run};
+use countersign::http::serve::{Counted, Limits, Listener, run};
 use countersign::http::tls::{Certificates, Gaze, config, p256, rsa};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -64,7 +64,10 @@ impl Webhook {
         let gaze = Gaze { authorities: Current::new(None), clock: Arc::new(System) };
         let limits = Limits { connections_per_address: 4_096, ..Limits::default() };
         let (open, stopped) = watch::channel(false);
-        tokio::spawn(run(Listener { tcp, tls: Current::of(tls), gaze, router, limits }, stopped));
+        tokio::spawn(run(
+            Listener { tcp, tls: Current::of(tls), gaze, router, limits, counted: Counted::default() },
+            stopped,
+        ));
         Self { url, _open: Some(open) }
     }
 }

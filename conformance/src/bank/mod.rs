@@ -24,7 +24,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use countersign::clock::{Clock, System};
 use countersign::current::Current;
-use countersign::http::serve::{Limits, Listener, run};
+use countersign::http::serve::{Counted, Limits, Listener, run};
 use countersign::http::tls::{self, Certificates, Gaze, config};
 use countersign::jose::keyring::SigningKey;
 use countersign::outbound::{VERSIONS, provider};
@@ -154,7 +154,8 @@ pub(crate) async fn serve_on(
     // Everybody comes from loopback.
     let limits = Limits { connections_per_address: 1024, ..Limits::default() };
     let tls = Current::of(tls);
-    run(Listener { tcp, tls, gaze, router: router(Arc::new(bank)), limits }, stopped).await;
+    run(Listener { tcp, tls, gaze, router: router(Arc::new(bank)), limits, counted: Counted::default() }, stopped)
+        .await;
     Ok(())
 }
 

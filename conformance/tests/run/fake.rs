@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use countersign::cli::certs;
 use countersign::clock::System;
 use countersign::current::Current;
-use countersign::http::serve::{Limits, Listener, run};
+use countersign::http::serve::{Counted, Limits, Listener, run};
 use countersign::http::tls::{self, Certificates, Gaze, config};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -121,7 +121,14 @@ impl Fake {
         let (stop, stopped) = watch::channel(false);
         let gaze = Gaze { authorities: Current::new(None), clock: Arc::new(System) };
         tokio::spawn(run(
-            Listener { tcp, tls: Current::of(tls), gaze, router: router(state.clone()), limits: Limits::default() },
+            Listener {
+                tcp,
+                tls: Current::of(tls),
+                gaze,
+                router: router(state.clone()),
+                limits: Limits::default(),
+                counted: Counted::default(),
+            },
             stopped,
         ));
         Self { url, state, _stop: stop, certs }

@@ -1,0 +1,153 @@
+//! [`Collector`]: what spans and metrics are sent to, over OTLP/HTTP or OTLP/gRPC, and whatever it was sent.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use bytes::Bytes;
+use countersign::outbound::Identity;
+use countersign::telemetry::collector::{self, Protocol};
+use http::{HeaderMap, StatusCode};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use rustls::RootCertStore;
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status};
+
+/// A header that every call to it has to carry.
+const KEY: (&str, &str) = ("api-key", "of-the-collector");
+
+/// What it was sent.
+#[derive(Clone, Default)]
+pub(crate) struct Collector(Arc<Mutex<Sent>>);
+
+#[derive(Default)]
+struct Sent {
+    spans: Vec<Span>,
+    metrics: Vec<String>,
+    bytes: Vec<u8>,
+}
+
+impl Collector {
+    /// Opens one on a free port.
+    pub(crate) async fn open(protocol: Protocol) -> (Self, collector::Collector) {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = tcp.local_addr().expect("bound");
+        let collector = Self::default();
+        collector.serve(protocol, tcp);
+        (collector, destination(protocol, at))
+    }
+
+    /// Takes what is sent to `tcp`.
+    pub(crate) fn serve(&self, protocol: Protocol, tcp: TcpListener) {
+        match protocol {
+            Protocol::Http => {
+                let router = Router::new().route("/v1/traces", post(traces)).route("/v1/metrics", post(metrics));
+                let router = router.with_state(self.clone());
+                tokio::spawn(async move { axum::serve(tcp, router).await });
+            }
+            Protocol::Grpc => {
+                let services = tonic::service::Routes::new(TraceServiceServer::new(self.clone()))
+                    .add_service(MetricsServiceServer::new(self.clone()));
+                tokio::spawn(async move { axum::serve(tcp, services.into_axum_router()).await });
+            }
+        }
+    }
+
+    /// The spans that have come so far.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).spans.clone()
+    }
+
+    /// The names of the metrics that have come so far.
+    pub(crate) fn metrics(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).metrics.clone()
+    }
+
+    /// Every byte of it.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.clone()
+    }
+
+    fn take_spans(&self, sent: ExportTraceServiceRequest) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes.extend(sent.encode_to_vec());
+        let scopes = sent.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        kept.spans.extend(scopes.flat_map(|scope| scope.spans));
+    }
+
+    fn take_metrics(&self, sent: ExportMetricsServiceRequest) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes.extend(sent.encode_to_vec());
+        let scopes = sent.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+        kept.metrics.extend(scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name));
+    }
+}
+
+/// How to come to a collector at `at`, with everything traced, and metrics ten times a second.
+pub(crate) fn destination(protocol: Protocol, at: SocketAddr) -> collector::Collector {
+    collector::Collector {
+        url: format!("http://{at}"),
+        protocol,
+        tls: Identity { trust: RootCertStore::empty(), certificate: None }.tls().expect("nobody is trusted"),
+        headers: vec![(KEY.0.to_owned(), countersign::secret::Secret::new(KEY.1.to_owned()))],
+        traced_percent: 100,
+        metrics_every: Some(Duration::from_millis(100)),
+    }
+}
+
+/// A string attribute of `span`, or a number as one.
+pub(crate) fn attribute(span: &Span, name: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
+    Some(match found.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(text) => text.clone(),
+        Value::IntValue(number) => number.to_string(),
+        other => panic!("{name} is {other:?}"),
+    })
+}
+
+async fn traces(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    assert_eq!(headers[KEY.0], KEY.1);
+    collector.take_spans(ExportTraceServiceRequest::decode(body).expect("spans"));
+    StatusCode::OK
+}
+
+async fn metrics(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    assert_eq!(headers[KEY.0], KEY.1);
+    collector.take_metrics(ExportMetricsServiceRequest::decode(body).expect("metrics"));
+    StatusCode::OK
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        assert_eq!(request.metadata().get(KEY.0).expect("it is there"), KEY.1);
+        self.take_spans(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        assert_eq!(request.metadata().get(KEY.0).expect("it is there"), KEY.1);
+        self.take_metrics(request.into_inner());
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}

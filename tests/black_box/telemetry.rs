@@ -1,0 +1,195 @@
+//! What is told to a collector: which spans, how they hang together, and how a trace passes through. tests/cli/telemetry.rs has what becomes of it when the collector is not there.
+
+use std::sync::Arc;
+
+use countersign::audit::Audit;
+use countersign::http::serve::Limits;
+use countersign::secret::Seeded;
+use countersign::store::memory::Memory;
+use countersign::telemetry::collector::Protocol;
+use countersign::telemetry::{self, Format, Telemetry, collector};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::time::{Duration, sleep};
+use tracing::dispatcher::DefaultGuard;
+use tracing::level_filters::LevelFilter;
+
+use crate::bank::{Bank, client};
+use crate::collector::{Collector, attribute};
+use crate::heard::Heard;
+use crate::logs::Log;
+use crate::ping::{TOKEN, listening};
+use crate::raw::in_time;
+use crate::teller::response;
+use crate::wired::{switched_on, till10};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+
+/// A server with everything on, whose till 10 is pinged at `endpoint`, that tells the collector at `to`, and logs as much as it can to what comes back first.
+pub(crate) async fn telling(to: &collector::Collector, endpoint: &str) -> (Log, Bank, (Telemetry, DefaultGuard)) {
+    telling_of(to, |shipped| switched_on(shipped, endpoint)).await
+}
+
+/// The same of a server after `edit` had its way with the configuration.
+pub(crate) async fn telling_of(
+    to: &collector::Collector,
+    edit: impl FnOnce(&str) -> String,
+) -> (Log, Bank, (Telemetry, DefaultGuard)) {
+    let log = Log::default();
+    let writer = log.clone();
+    let settings = telemetry::Log { format: Format::Json, level: LevelFilter::TRACE };
+    let prepared = telemetry::prepare((settings, move || writer.clone()), Some(to), "one".to_owned());
+    let (dispatch, telemetry) = prepared.expect("a collector");
+    Log::beside();
+    let guard = tracing::dispatcher::set_default(&dispatch);
+    let metrics = telemetry.metrics.clone();
+    let bank = Bank::of(Limits::default(), edit, |config, clock| {
+        let backend = Arc::new(Memory::new(10_000, clock.clone()));
+        config.server_with(backend, (Audit::Log, metrics), (clock, Arc::new(Seeded::default())))
+    })
+    .await;
+    tracing::callsite::rebuild_interest_cache();
+    (log, bank, (telemetry, guard))
+}
+
+/// The span of this name, which has come or will.
+pub(crate) async fn span(collector: &Collector, name: &str) -> Span {
+    let found = async {
+        loop {
+            match collector.spans().into_iter().find(|span| span.name == name) {
+                Some(span) => return span,
+                None => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    in_time(found).await
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A till asks, the bank approves, the client is pinged, all in the trace of whoever called.
+async fn a_trace_passes_through(protocol: Protocol) {
+    let teller = listening(response("204 No Content", "", "")).await;
+    let (collector, destination) = Collector::open(protocol).await;
+    let (log, bank, (_telemetry, _guard)) = telling(&destination, &teller.url).await;
+    let till = till10(&bank);
+    let asked = till
+        .backchannel_call(|call| {
+            call.request(|request| request.with("client_notification_token", TOKEN)).edit(|request| {
+                let state = request.header("tracestate", "vendor=canary-of-a-caller");
+                state
+                    .header("baggage", "user=canary-of-a-caller")
+                    .header("traceparent", format!("00-{TRACE}-{PARENT}-00"))
+            })
+        })
+        .await;
+    let auth_req_id = asked.text("auth_req_id");
+    assert_eq!(bank.approve(&auth_req_id).await.status, 204);
+    let ping = in_time(teller.call()).await.text.to_lowercase();
+
+    let asking = span(&collector, "POST /bc-authorize").await;
+    assert_eq!((hex(&asking.trace_id), hex(&asking.parent_span_id)), (TRACE.to_owned(), PARENT.to_owned()));
+    assert_eq!(asking.kind, 2, "a server's");
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", "/bc-authorize"),
+        ("http.response.status_code", "200"),
+        ("countersign.client.id", "till-10"),
+    ] {
+        assert_eq!(attribute(&asking, name).as_deref(), Some(value), "{asking:#?}");
+    }
+    assert_eq!((asking.trace_state.as_str(), asking.status), ("", None.or(Some(Default::default()))));
+    let stored = span(&collector, "store").await;
+    assert_eq!((&stored.trace_id, &stored.parent_span_id), (&asking.trace_id, &asking.span_id));
+    assert_eq!((stored.kind, attribute(&stored, "db.system.name").as_deref()), (3, Some("memory")));
+    let recorded = span(&collector, "record").await;
+    assert_eq!(recorded.parent_span_id, asking.span_id);
+
+    // The decision began a trace of its own, and the ping goes on with it.
+    let (deciding, pinging) = (span(&collector, "POST /decision").await, span(&collector, "ping").await);
+    assert_ne!(deciding.trace_id, asking.trace_id);
+    assert_eq!((&pinging.trace_id, &pinging.parent_span_id), (&deciding.trace_id, &deciding.span_id));
+    assert_eq!(attribute(&pinging, "countersign.client.id").as_deref(), Some("till-10"));
+    let called = span(&collector, "POST").await;
+    assert_eq!((&called.parent_span_id, called.kind), (&pinging.span_id, 3));
+    assert_eq!(attribute(&called, "http.response.status_code").as_deref(), Some("204"));
+    assert_eq!(attribute(&called, "server.address"), None, "whom a client has called is its own affair");
+    let header = format!("traceparent: 00-{}-{}-01", hex(&called.trace_id), hex(&called.span_id));
+    assert!(ping.contains(&header), "{ping}");
+    assert!(!ping.contains("tracestate") && !ping.contains("baggage"), "{ping}");
+
+    let line = log.line("request").await;
+    assert_eq!((&line["trace_id"], &line["span_id"]), (&TRACE.into(), &hex(&asking.span_id).into()), "{line:#}");
+    in_time(async {
+        while !collector.metrics().iter().any(|name| name == "http.server.request.duration") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(!String::from_utf8_lossy(&collector.bytes()).contains("canary-of-a-caller"));
+}
+
+#[tokio::test]
+async fn w3c_3_2_a_trace_passes_through_and_is_told_over_http() {
+    a_trace_passes_through(Protocol::Http).await;
+}
+
+#[tokio::test]
+async fn w3c_3_2_a_trace_passes_through_and_is_told_over_grpc() {
+    a_trace_passes_through(Protocol::Grpc).await;
+}
+
+/// Asks for the keys as part of this trace.
+async fn fetch(bank: &Bank, traceparent: &[&str]) {
+    let request = client(None).get(format!("{}/jwks", bank.issuer));
+    let request = traceparent.iter().fold(request, |request, value| request.header("traceparent", *value));
+    Heard::of(request).await.published();
+}
+
+#[tokio::test]
+async fn whether_a_request_is_traced_is_not_the_callers_to_say() {
+    let (collector, mut destination) = Collector::open(Protocol::Http).await;
+    destination.traced_percent = 50;
+    let (log, bank, (_telemetry, _guard)) = telling(&destination, "https://localhost:1/ping").await;
+    let (out, within) = ("0af7651916cd43ddffffffffffffffff", "0af7651916cd43dd0000000000000001");
+    fetch(&bank, &[&format!("00-{out}-{PARENT}-01")]).await;
+    fetch(&bank, &[&format!("00-{within}-{PARENT}-00")]).await;
+    let told = span(&collector, "GET /jwks").await;
+    assert_eq!(hex(&told.trace_id), within, "the other came first");
+    assert_eq!(log.line("request").await["trace_id"], out, "its line says whose it is all the same");
+}
+
+#[tokio::test]
+async fn w3c_4_3_what_is_no_traceparent_is_ignored() {
+    let (collector, destination) = Collector::open(Protocol::Http).await;
+    let (_log, bank, (_telemetry, _guard)) = telling(&destination, "https://localhost:1/ping").await;
+    let good = format!("00-{TRACE}-{PARENT}-01");
+    let bad = [
+        vec![String::new()],
+        vec!["canary-of-a-caller".to_owned()],
+        vec![format!("00-{}-{PARENT}-01", "0".repeat(32))],
+        vec![format!("00-{TRACE}-{}-01", "0".repeat(16))],
+        vec![format!("ff-{TRACE}-{PARENT}-01")],
+        vec![format!("00-{}-{PARENT}-01", TRACE.to_uppercase())],
+        vec![good.clone() + "-more"],
+        vec![good.clone(), good],
+    ];
+    for values in &bad {
+        fetch(&bank, &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    let told = in_time(async {
+        loop {
+            let told = collector.spans();
+            if told.len() == bad.len() {
+                return told;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    for (span, values) in told.iter().zip(&bad) {
+        assert!(hex(&span.trace_id) != TRACE && span.parent_span_id.is_empty(), "{values:?}");
+    }
+}
