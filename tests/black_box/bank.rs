@@ -204,6 +204,13 @@ pub(crate) fn tls(certificate: Option<&str>) -> ClientConfig {
     }
 }
 
+/// The TLS of somebody who trusts nobody.
+pub(crate) fn distrusting() -> ClientConfig {
+    let nobody =
+        ClientConfig::builder_with_provider(provider()).with_protocol_versions(countersign::outbound::VERSIONS);
+    nobody.expect("versions and suites fit").with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+}
+
 fn trusting() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut trust = RootCertStore::empty();
     trust.add_parsable_certificates(certificates("ca"));

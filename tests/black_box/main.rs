@@ -44,6 +44,7 @@ mod logs;
 #[macro_use]
 mod modules;
 mod management;
+mod metrics;
 mod modules_ping;
 mod modules_refused;
 mod no_bypass;
