@@ -66,7 +66,7 @@ pub(crate) async fn span(collector: &Collector, name: &str) -> Span {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A till asks, the bank approves, the client is pinged, all in the trace of whoever called.
@@ -100,7 +100,7 @@ async fn a_trace_passes_through(protocol: Protocol) {
     ] {
         assert_eq!(attribute(&asking, name).as_deref(), Some(value), "{asking:#?}");
     }
-    assert_eq!((asking.trace_state.as_str(), asking.status), ("", None.or(Some(Default::default()))));
+    assert!(asking.trace_state.is_empty() && asking.status.is_none_or(|status| status.code == 0));
     let stored = span(&collector, "store").await;
     assert_eq!((&stored.trace_id, &stored.parent_span_id), (&asking.trace_id, &asking.span_id));
     assert_eq!((stored.kind, attribute(&stored, "db.system.name").as_deref()), (3, Some("memory")));

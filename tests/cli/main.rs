@@ -24,6 +24,7 @@ mod serve;
 mod serve_store;
 mod status;
 mod store_admin;
+mod telemetry;
 mod unit;
 
 use deployment::{countersign, err, out};
