@@ -19,6 +19,7 @@ mod keys;
 mod keys_broken;
 mod keys_first;
 mod manual;
+mod observability;
 mod reload;
 mod serve;
 mod serve_store;
