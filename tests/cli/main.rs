@@ -15,6 +15,7 @@ mod check_pairwise;
 mod check_store;
 mod check_wired;
 mod golden;
+mod image;
 mod keys;
 mod keys_broken;
 mod keys_first;
@@ -25,6 +26,7 @@ mod serve_store;
 mod status;
 mod store_admin;
 mod unit;
+mod yaml;
 
 use deployment::{countersign, err, out};
 
