@@ -19,6 +19,7 @@ mod image;
 mod keys;
 mod keys_broken;
 mod keys_first;
+mod kubernetes;
 mod manual;
 mod reload;
 mod serve;
