@@ -21,6 +21,7 @@ mod keys_broken;
 mod keys_first;
 mod kubernetes;
 mod manual;
+mod pod;
 mod reload;
 mod serve;
 mod serve_store;
