@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
 use serde_json::json;
 use time::OffsetDateTime;
@@ -64,11 +64,13 @@ pub fn dev(out: &Path, host: &str, clock: &dyn Clock) -> io::Result<()> {
     }
     fs::create_dir_all(out.join("keys"))?;
     let maker = Maker::new(out, clock)?;
-    maker.certificate(Kind::Server, "server-p256", (host, &p256()?))?;
-    maker.certificate(Kind::Server, "server-rsa", (host, &rsa()?))?;
-    maker.certificate(Kind::Both, "bank", (host, &p256()?))?;
-    maker.certificate(Kind::Client, "countersign", ("countersign", &p256()?))?;
-    maker.certificate(Kind::Client, "till", ("till-7", &p256()?))?;
+    maker.certificate(Kind::Server, "server-p256", (&[host], &p256()?))?;
+    maker.certificate(Kind::Server, "server-rsa", (&[host], &rsa()?))?;
+    maker.certificate(Kind::Both, "bank", (&[host], &p256()?))?;
+    // In deploy/compose.yml Redis is called redis.
+    maker.certificate(Kind::Server, "redis", (&["redis", "localhost", "127.0.0.1"], &p256()?))?;
+    maker.certificate(Kind::Client, "countersign", (&["countersign"], &p256()?))?;
+    maker.certificate(Kind::Client, "till", (&["till-7"], &p256()?))?;
     maker.secret("keys/es256.pem", &p256()?.serialize_pem())?;
     maker.secret("keys/ps256.pem", &rsa()?.serialize_pem())?;
     maker.jwks("till", &[("till-es256", p256()?), ("till-ps256", rsa()?)])?;
@@ -101,16 +103,16 @@ impl<'a> Maker<'a> {
         Ok(maker)
     }
 
-    /// `{name}.pem` and `{name}.key`.
-    fn certificate(&self, kind: Kind, name: &str, (subject, key): (&str, &KeyPair)) -> io::Result<()> {
-        let mut params = params(subject, self.not_before);
+    /// `{name}.pem` and `{name}.key`, for hosts of these names or addresses. The subject is the first.
+    fn certificate(&self, kind: Kind, name: &str, (hosts, key): (&[&str], &KeyPair)) -> io::Result<()> {
+        let mut params = params(hosts.first().unwrap_or(&name), self.not_before);
         params.extended_key_usages = match kind {
             Kind::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
             Kind::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
             Kind::Both => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
         };
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.subject_alt_names = vec![rcgen::SanType::DnsName(subject.try_into().map_err(io::Error::other)?)];
+        params.subject_alt_names = hosts.iter().map(|host| named(host)).collect::<Result<_, _>>()?;
         let certificate = params.signed_by(key, &self.authority).map_err(io::Error::other)?;
         self.public(&format!("{name}.pem"), &certificate.pem())?;
         self.secret(&format!("{name}.key"), &key.serialize_pem())
@@ -149,6 +151,10 @@ fn params(subject: &str, not_before: OffsetDateTime) -> CertificateParams {
     params.not_after = not_before + time::Duration::days(DAYS);
     params.use_authority_key_identifier_extension = true;
     params
+}
+
+fn named(host: &str) -> io::Result<SanType> {
+    host.parse().map(SanType::IpAddress).or_else(|_| host.try_into().map(SanType::DnsName).map_err(io::Error::other))
 }
 
 fn p256() -> io::Result<KeyPair> {

@@ -11,7 +11,7 @@ use crate::clock::{Clock as _, System, Timestamp};
 use crate::config::Config;
 use crate::config::store::Storage;
 use crate::error::Rejection;
-use crate::keys::folder::private;
+use crate::keys::private::private;
 use crate::secret::{self, Secret};
 use crate::store::Store;
 use crate::store::backend::{Backend as _, Key};

@@ -14,6 +14,7 @@ use crate::config::reader::Section;
 use crate::http::tls::{Chain, ends};
 use crate::jose::jwk::KeySet;
 use crate::keys::folder::Folder;
+use crate::keys::private::exposed;
 use crate::secret::{Secret, Vault};
 use crate::wire::json::{self, Object};
 
@@ -195,10 +196,8 @@ impl Files {
 
     /// A file that nobody but its owner may read.
     fn private(&self, section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
-        use std::os::unix::fs::PermissionsExt;
-        let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-        if open_to_others {
-            section.fault(key, &format!("{} can be read by others; run: chmod 600 {0}", path.display()));
+        if let Some(why) = exposed(path) {
+            section.fault(key, &why);
         }
         self.whole(section, key, path)
     }

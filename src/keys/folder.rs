@@ -1,7 +1,7 @@
 //! [`Folder`]: the keys folder on disk. It is read all or nothing, changed by one operator at a time, and a power cut leaves what was there before or what is there now.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,12 @@ use crate::clock::Timestamp;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
 use crate::jose::life::Life;
+use crate::keys::private::private;
 use crate::keys::{Entry, Manifest, VERSION, sealed};
 use crate::secret::{Digest, Secret, Vault};
 
 /// What says which key is what.
 const MANIFEST: &str = "keyring.json";
-/// No private key is larger; what is, is cut off, and none.
-const LARGEST: u64 = 64 * 1024;
 /// Whoever changes something holds it.
 const LOCK: &str = "keyring.lock";
 
@@ -296,21 +295,6 @@ pub fn digest(manifest: &Manifest) -> Digest {
 
 fn text(manifest: &Manifest) -> Result<String, String> {
     serde_json::to_string_pretty(manifest).map(|text| format!("{text}\n")).map_err(|error| error.to_string())
-}
-
-/// The text of a private key that nobody but its owner may read, in a file of somebody's own.
-///
-/// # Errors
-/// Others can read it, or it cannot be read.
-pub fn private(path: &Path) -> Result<Secret, String> {
-    let open_to_others = fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-    if open_to_others {
-        return Err(format!("{} can be read by others; run: chmod 600 {0}", path.display()));
-    }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
-    read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    Ok(Secret::new(text))
 }
 
 /// The entry of a private key that is published from `now` on, PEM.

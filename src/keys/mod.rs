@@ -4,6 +4,7 @@
 
 pub mod change;
 pub mod folder;
+pub mod private;
 mod sealed;
 
 use serde::{Deserialize, Serialize};

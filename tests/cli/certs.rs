@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ParsedCertificate;
 
 use crate::deployment::{Deployment, countersign, err, files, out};
 
@@ -57,7 +59,7 @@ fn private_keys_are_for_their_owner_alone() {
             assert_eq!(mode & 0o022, 0, "{}", path.display());
         }
     }
-    assert_eq!(private, 10);
+    assert_eq!(private, 11);
 }
 
 #[test]
@@ -69,4 +71,14 @@ fn certs_dev_names_the_host_it_is_told() {
     let certificate = CertificateDer::from_pem_file(folder.path().join("server-p256.pem")).expect("PEM");
     let names = |name: &str| certificate.windows(name.len()).any(|window| window == name.as_bytes());
     assert!(names("ciba.bank.example") && !names("localhost"));
+}
+
+#[test]
+fn the_certificate_of_redis_is_for_its_name_among_containers_and_for_this_machine() {
+    let deployment = Deployment::new();
+    let certificate = CertificateDer::from_pem_file(deployment.certs().join("redis.pem")).expect("PEM");
+    let certificate = ParsedCertificate::try_from(&certificate).expect("a certificate");
+    let holds = |name: &&str| verify_server_name(&certificate, &ServerName::try_from(*name).expect("a name")).is_ok();
+    let names = ["redis", "localhost", "127.0.0.1", "redis.example", "127.0.0.2"];
+    assert_eq!(names.iter().filter(|name| holds(name)).collect::<Vec<_>>(), [&"redis", &"localhost", &"127.0.0.1"]);
 }

@@ -15,11 +15,14 @@ mod check_pairwise;
 mod check_store;
 mod check_wired;
 mod golden;
+mod image;
 mod keys;
 mod keys_broken;
 mod keys_first;
+mod kubernetes;
 mod manual;
 mod observability;
+mod pod;
 mod reload;
 mod serve;
 mod serve_store;
@@ -27,6 +30,7 @@ mod status;
 mod store_admin;
 mod telemetry;
 mod unit;
+mod yaml;
 
 use deployment::{countersign, err, out};
 

@@ -30,7 +30,12 @@ impl Serving {
 
     /// The same, from the configuration at `path`.
     pub(crate) fn at(path: &Path) -> Self {
-        let mut child = serve(path);
+        Self::of(serve(path))
+    }
+
+    /// The same, by a command of one's own.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let (port, internal) = loop {
@@ -49,7 +54,7 @@ impl Serving {
 
     /// Starts one that ends by itself, and says how, and what it said.
     pub(crate) fn refuses(path: &Path) -> (ExitStatus, String) {
-        let mut child = serve(path);
+        let mut child = serve(path).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut said = child.stderr.take().expect("piped");
         let log = Arc::default();
         let mut ending = Self { child, port: 0, internal: 0, log };
@@ -84,9 +89,10 @@ impl Drop for Serving {
     }
 }
 
-fn serve(path: &Path) -> Child {
+fn serve(path: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command.args(["serve", "--config"]).arg(path).stderr(Stdio::piped()).spawn().expect("it starts")
+    command.args(["serve", "--config"]).arg(path);
+    command
 }
 
 fn note(log: &Mutex<String>, line: &str) {

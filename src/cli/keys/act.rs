@@ -15,7 +15,8 @@ use crate::config::{Config, OfKeys};
 use crate::http::routes::PUBLISHED_FOR;
 use crate::jose::alg::Alg;
 use crate::keys::change::{Haste, Terms};
-use crate::keys::folder::{self, Folder, entry, private};
+use crate::keys::folder::{self, Folder, entry};
+use crate::keys::private::private;
 use crate::keys::{Deed, Entry, Manifest};
 use crate::secret::Secret;
 
