@@ -88,7 +88,7 @@ async fn listen(path: &Path, config: Config) -> io::Result<()> {
     };
     let started = Event::Started { version: env!("CARGO_PKG_VERSION") };
     let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
-    audit.record(started, clock.now()).await.map_err(unwritable)?;
+    audit.record(started, None, clock.now()).await.map_err(unwritable)?;
     let server = config.server_with(backend, audit, (clock, entropy));
     let config = Arc::new(config);
     let watching = tokio::spawn(reload::watch(path.to_owned(), (config.clone(), server.clone()), hangup));
@@ -122,7 +122,7 @@ pub async fn both(
         let gaze = Gaze { authorities: config.authorities.clone(), clock: server.clock() };
         let listener =
             Listener { tcp, tls: config.tls.clone(), gaze, router: router(side, server), limits: config.limits };
-        serve::run(listener, stopped.clone())
+        serve::behind(&config.balancers, listener, stopped.clone())
     };
     let serving = async { tokio::join!(on(public, Side::Public), on(internal, Side::Internal)) };
     tokio::select! { _ = serving => {} () = server.take_over_pings() => {} }

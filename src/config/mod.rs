@@ -10,10 +10,11 @@ pub mod reader;
 pub mod store;
 mod trust;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -26,6 +27,7 @@ use crate::config::reader::{Fault, Faults, Noted, Section};
 use crate::config::store::Storage;
 use crate::current::Current;
 use crate::endpoint::{Parts, Server};
+use crate::http::proxied::Balancers;
 use crate::http::serve::Limits;
 use crate::http::tls::{self, Authorities, Certificates};
 use crate::jose::alg::Alg;
@@ -69,6 +71,8 @@ pub struct Config {
     pub authorities: Current<Option<Authorities>>,
     /// The limits of both.
     pub limits: Limits,
+    /// Who stands in front of both.
+    pub balancers: Balancers,
     /// What is logged, and how.
     pub log: Log,
     /// The rules.
@@ -188,6 +192,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let tls = root.section("tls").and_then(|section| read_tls(section, files));
     let authorities = root.optional_section("client_certificates").and_then(|section| read_authorities(section, files));
     let limits = read_limits(root.optional_section("limits"));
+    let balancers = read_balancers(root.optional_section("proxy_protocol"));
     let keys = root.section("keys").and_then(|section| trust::keys(section, files));
     let (keyring, keys) = keys.unzip();
     let bank = root.section("bank").map(|section| outward::bank(section, files)).unwrap_or_default();
@@ -254,6 +259,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         tls: Current::of(tls?),
         authorities: Current::new(authorities),
         limits,
+        balancers,
         log: log?,
         profile: Arc::new(profile),
         clients,
@@ -322,6 +328,40 @@ fn read_limits(section: Option<Section<'_>>) -> Limits {
         section.end();
     }
     limits
+}
+
+fn read_balancers(section: Option<Section<'_>>) -> Balancers {
+    let mut networks = Vec::new();
+    if let Some(mut section) = section {
+        for text in section.strings("from").unwrap_or_default() {
+            match network(&text) {
+                Ok(network) => networks.push(network),
+                Err(why) => section.fault("from", &format!("\"{text}\" {why}")),
+            }
+        }
+        section.end();
+    }
+    Balancers::at(networks)
+}
+
+/// An address, or a network of them as CIDR (RFC 4632 §3.1); not all there are, since whoever is meant is believed.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let network = address.or_else(|_| text.parse::<IpNet>());
+    let network = network.map_err(
+        |_| "is neither an address nor a network; give those of your balancers, as in 192.0.2.7 or 10.0.0.0/8",
+    )?;
+    if network.prefix_len() == 0 {
+        return Err("is everybody, who could then come by any address; give the addresses of your balancers".into());
+    }
+    if network.addr() != network.network() {
+        return Err(format!(
+            "is an address within a network; give the one or the other, {} or {}",
+            network.addr(),
+            network.trunc()
+        ));
+    }
+    Ok(network)
 }
 
 /// The file that what happens is recorded in.

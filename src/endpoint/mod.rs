@@ -13,6 +13,7 @@ pub mod standing;
 pub mod token;
 pub mod userinfo;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::audit::{Audit, Event};
@@ -105,9 +106,9 @@ impl Server {
         self.clock.clone()
     }
 
-    /// Records `event`, before anybody is told of it.
-    pub(crate) async fn record(&self, event: Event<'_>) -> Result<(), Rejection> {
-        self.audit.record(event, self.now()).await
+    /// Records `event`, which a request from `address` brought about, before anybody is told of it.
+    pub(crate) async fn record(&self, event: Event<'_>, address: Option<IpAddr>) -> Result<(), Rejection> {
+        self.audit.record(event, address, self.now()).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -11,6 +11,7 @@ use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
+use crate::http::proxied::Address;
 use crate::profile::once::{Replay as _, Unspent};
 use crate::secret::Entropy;
 
@@ -53,13 +54,14 @@ pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, nex
     tokio::spawn(logged(server, request, next)).await.unwrap_or_else(failed)
 }
 
-/// Runs `request`, then logs it: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
+/// Runs `request`, then logs it: whose address, method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
 async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Response {
     let started = Stopwatch::start();
     let method = standard(request.method());
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
+    let address = request.extensions().get().map(|Address(address)| tracing::field::display(*address));
     let who = Who::default();
     let owes = Owes::default();
     request.extensions_mut().insert(who.clone());
@@ -76,7 +78,19 @@ async fn logged(server: Arc<Server>, mut request: Request, next: Next) -> Respon
     let client = refused.as_ref().and_then(|refused| refused.client.as_ref()).or(who.0.get());
     macro_rules! line {
         ($level:ident) => {
-            tracing::$level!(method, route, status, micros, interaction, client, error, clause, cause, "request")
+            tracing::$level!(
+                method,
+                route,
+                status,
+                micros,
+                interaction,
+                address,
+                client,
+                error,
+                clause,
+                cause,
+                "request"
+            )
         };
     }
     if status >= 500 {

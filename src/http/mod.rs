@@ -4,6 +4,7 @@ pub mod extract;
 mod framing;
 mod line;
 mod nonce;
+pub mod proxied;
 mod refusal;
 pub mod routes;
 pub mod serve;

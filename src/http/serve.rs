@@ -2,7 +2,9 @@
 //! connections; a drain that lets what was begun be finished.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +20,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::current::Current;
 use crate::http::extract::BodyDeadline;
+use crate::http::proxied::{Address, Balancers};
 use crate::http::tls::{Gaze, Shown};
 
 const LARGEST_HEAD: usize = 16 * 1024;
@@ -30,7 +34,7 @@ const MOST_HEADERS: usize = 64;
 /// How much of a connection's time and how many connections a listener gives away.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a TLS handshake may take.
+    /// How long a TLS handshake may take, and what a balancer says before it.
     pub handshake: Duration,
     /// How long the head of a request may take to arrive, and how long a connection may idle before it.
     pub head: Duration,
@@ -40,7 +44,7 @@ pub struct Limits {
     pub drain: Duration,
     /// Connections at once.
     pub connections: usize,
-    /// Connections at once from one address.
+    /// Connections at once from one address, which behind a balancer is the caller's.
     pub connections_per_address: usize,
 }
 
@@ -74,7 +78,12 @@ pub struct Listener {
 }
 
 /// Serves until `shutdown` says true (or its sender is gone), then drains.
-pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
+pub async fn run(listener: Listener, shutdown: watch::Receiver<bool>) {
+    behind(&Balancers::default(), listener, shutdown).await;
+}
+
+/// The same, behind `balancers`, who say whom they bring.
+pub async fn behind(balancers: &Balancers, listener: Listener, mut shutdown: watch::Receiver<bool>) {
     let Listener { tcp, tls, gaze, router, limits } = listener;
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
     let graceful = GracefulShutdown::new();
@@ -95,12 +104,21 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
                 continue;
             }
         };
-        let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else { continue };
-        let (acceptor, gaze) = (TlsAcceptor::from(tls.value()), gaze.clone());
+        let door = Door {
+            balancers: balancers.clone(),
+            crowd: crowd.clone(),
+            acceptor: TlsAcceptor::from(tls.value()),
+            gaze: gaze.clone(),
+            limits,
+        };
         let (router, watcher) = (router.clone(), graceful.watcher());
         tokio::spawn(async move {
-            connection((acceptor, gaze), stream, (router, limits, watcher)).await;
-            drop((permit, place));
+            match timeout(limits.handshake, door.open(stream, address.ip())).await {
+                Ok(Ok(guest)) => connection(guest, (router, limits, watcher)).await,
+                Ok(Err(error)) => tracing::debug!(%error, "the handshake failed"),
+                Err(_) => tracing::debug!("the handshake took too long"),
+            }
+            drop(permit);
         });
     }
     drop(tcp);
@@ -109,25 +127,46 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate travels with each request.
-async fn connection(
-    (acceptor, gaze): (TlsAcceptor, Gaze),
-    stream: TcpStream,
-    (router, limits, watcher): (Router, Limits, Watcher),
-) {
-    stream.set_nodelay(true).ok();
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.body));
-    let stream = match timeout(limits.handshake, acceptor.accept(Box::pin(stream))).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
-        Err(_) => return tracing::debug!("the TLS handshake took too long"),
-    };
-    let shown = Shown::of(gaze, stream.get_ref().1.peer_certificates());
+/// What a connection has to come through, in time, before a byte of HTTP is read.
+struct Door {
+    balancers: Balancers,
+    crowd: Arc<Crowd>,
+    acceptor: TlsAcceptor,
+    gaze: Gaze,
+    limits: Limits,
+}
+
+/// Who came through.
+struct Guest {
+    stream: TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>,
+    address: Address,
+    shown: Shown,
+    place: Place,
+}
+
+impl Door {
+    /// Whose connection it is comes first, for it says among whose connections this one counts.
+    async fn open(self, mut stream: TcpStream, peer: IpAddr) -> io::Result<Guest> {
+        stream.set_nodelay(true).ok();
+        let address = self.balancers.caller(&mut stream, peer).await.map_err(io::Error::other)?;
+        let place = self.crowd.enter(address, self.limits.connections_per_address);
+        let place = place.ok_or_else(|| io::Error::other("its address has as many connections as it may"))?;
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.body));
+        let stream = self.acceptor.accept(Box::pin(stream)).await?;
+        let shown = Shown::of(self.gaze, stream.get_ref().1.peer_certificates());
+        Ok(Guest { stream, address: Address(address), shown, place })
+    }
+}
+
+/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate and whose connection it is travel with each request.
+async fn connection(guest: Guest, (router, limits, watcher): (Router, Limits, Watcher)) {
+    let Guest { stream, address, shown, place } = guest;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         if let Some(peer) = shown.peer() {
             request.extensions_mut().insert(peer);
         }
+        request.extensions_mut().insert(address);
         request.extensions_mut().insert(BodyDeadline(limits.body));
         router.clone().oneshot(request.map(Body::new))
     });
@@ -140,6 +179,7 @@ async fn connection(
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!(%error, "the connection broke off");
     }
+    drop(place);
 }
 
 /// How many connections each address has.

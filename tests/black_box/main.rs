@@ -50,6 +50,7 @@ mod pairwise;
 mod ping;
 mod ping_delivery;
 mod polling;
+mod proxied;
 mod race;
 mod records;
 mod redemption;

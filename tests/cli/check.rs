@@ -103,6 +103,36 @@ fn an_issuer_is_a_bare_https_origin() {
 }
 
 #[test]
+fn balancers_are_addresses_and_networks_and_never_everybody() {
+    let deployment = Deployment::new();
+    let fine = fs::read_to_string(deployment.config()).expect("there");
+    let listing = |list: &str| {
+        fs::write(deployment.config(), format!("{fine}\n[proxy_protocol]\nfrom = {list}\n")).expect("written");
+        &deployment
+    };
+    let good = listing("[\"192.0.2.7\", \"10.0.0.0/8\", \"192.0.2.8/32\", \"2001:db8::7\", \"2001:db8::/32\"]").check();
+    assert_eq!(good.status.code(), Some(0), "{}", err(&good));
+    for (entry, says) in [
+        ("balancer.example", "\"balancer.example\" is neither an address nor a network"),
+        ("192.0.2.7:9443", "is neither an address nor a network"),
+        ("10.0.0.0/33", "is neither an address nor a network"),
+        ("10.0.0/8", "is neither an address nor a network"),
+        ("10.0.0.7/8", "give the one or the other, 10.0.0.7 or 10.0.0.0/8"),
+        ("2001:db8::7/32", "give the one or the other, 2001:db8::7 or 2001:db8::/32"),
+        ("0.0.0.0/0", "is everybody"),
+        ("::/0", "is everybody"),
+    ] {
+        listing(&format!("[\"192.0.2.7\", \"{entry}\"]")).has_faults(&[("proxy_protocol.from", says)]);
+    }
+    for list in ["[]", "\"10.0.0.0/8\"", "[7]", "[\"\"]"] {
+        listing(list).has_faults(&[("proxy_protocol.from", "has to be a list of strings, at least one")]);
+    }
+    listing("[\"192.0.2.7\"]\nto = 1").has_faults(&[("proxy_protocol.to", "is not known here")]);
+    fs::write(deployment.config(), format!("{fine}\n[proxy_protocol]\n")).expect("written");
+    deployment.has_faults(&[("proxy_protocol.from", "is missing; give a list of strings")]);
+}
+
+#[test]
 fn files_have_to_be_there_and_be_what_they_are_said_to_be() {
     let deployment = Deployment::new();
     deployment.edit("server-p256.pem", "gone.pem");
