@@ -54,9 +54,13 @@ async fn listen(path: &Path, config: Config) -> io::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
+    let leave_seconds = config.limits.leave.as_secs();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
-        tracing::info!("stopping: no new connections, finishing what was begun");
+        tracing::info!(
+            leave_seconds,
+            "stopping: not ready any more, then no new connections, finishing what was begun"
+        );
         stop.send_replace(true);
         // A second signal is impatience.
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
@@ -124,6 +128,11 @@ pub async fn both(
             Listener { tcp, tls: config.tls.clone(), gaze, router: router(side, server), limits: config.limits };
         serve::behind(&config.balancers, listener, stopped.clone())
     };
-    let serving = async { tokio::join!(on(public, Side::Public), on(internal, Side::Internal)) };
+    let mut told = stopped.clone();
+    let leaving = async {
+        told.wait_for(|stop| *stop).await.ok();
+        server.leave();
+    };
+    let serving = async { tokio::join!(leaving, on(public, Side::Public), on(internal, Side::Internal)) };
     tokio::select! { _ = serving => {} () = server.take_over_pings() => {} }
 }

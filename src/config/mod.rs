@@ -13,6 +13,7 @@ mod trust;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use rustls::sign::CertifiedKey;
@@ -325,6 +326,7 @@ fn read_limits(section: Option<Section<'_>>) -> Limits {
         limits.connections = within(section.optional_number("connections", 1..=1_000_000), limits.connections);
         let each = section.optional_number("connections_per_address", 1..=1_000_000);
         limits.connections_per_address = within(each, limits.connections_per_address);
+        limits.leave = section.optional_number("leave_seconds", 0..=300).map_or(limits.leave, Duration::from_secs);
         section.end();
     }
     limits

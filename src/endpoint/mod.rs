@@ -15,6 +15,7 @@ pub mod userinfo;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::{Audit, Event};
 use crate::clock::{Clock, Timestamp};
@@ -39,6 +40,7 @@ pub struct Server {
     pub(crate) audit: Audit,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) keyring: Keyring,
+    leaving: AtomicBool,
     nonces: Option<Nonces>,
     pub(crate) pings: Option<Pings>,
     pseudonyms: Option<Pseudonyms>,
@@ -68,7 +70,17 @@ impl Server {
         let nonced = rules.dpop_nonce != DpopNonce::Off && profile.binds(BoundBy::Dpop);
         let nonces = if nonced { trust.nonces.nonces(&*entropy) } else { None };
         let gate = Gate::new(profile.clone(), store.clone(), (trust, nonces.clone()), clock.clone());
-        Self { gate, profile, store, audit, authenticator, keyring, nonces, pings, pseudonyms, clock, entropy }
+        let leaving = AtomicBool::default();
+        Self { gate, profile, store, audit, authenticator, keyring, leaving, nonces, pings, pseudonyms, clock, entropy }
+    }
+
+    /// Says from now on that it is not ready: others are to be asked. What it is asked all the same it answers as before.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// Sends the pings that other servers left behind, for as long as it is polled.

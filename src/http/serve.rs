@@ -2,14 +2,16 @@
 //! connections; a drain that lets what was begun be finished.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -40,6 +42,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long a body may take to arrive, and an answer to be taken.
     pub body: Duration,
+    /// How long connections are still taken after the word to stop, each for one request: until whoever balances the load knows of it.
+    pub leave: Duration,
     /// How long a drain waits for what was begun.
     pub drain: Duration,
     /// Connections at once.
@@ -56,6 +60,7 @@ impl Default for Limits {
             handshake: seconds(5),
             head: seconds(15),
             body: seconds(10),
+            leave: seconds(0),
             drain: seconds(30),
             connections,
             connections_per_address,
@@ -77,20 +82,25 @@ pub struct Listener {
     pub limits: Limits,
 }
 
-/// Serves until `shutdown` says true (or its sender is gone), then drains.
+/// Serves until `shutdown` says true (or its sender is gone), takes its leave, then drains.
 pub async fn run(listener: Listener, shutdown: watch::Receiver<bool>) {
     behind(&Balancers::default(), listener, shutdown).await;
 }
 
 /// The same, behind `balancers`, who say whom they bring.
-pub async fn behind(balancers: &Balancers, listener: Listener, mut shutdown: watch::Receiver<bool>) {
+pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::Receiver<bool>) {
     let Listener { tcp, tls, gaze, router, limits } = listener;
+    let mut told = shutdown.clone();
+    let mut gone = pin!(async {
+        told.wait_for(|stop| *stop).await.ok();
+        sleep(limits.leave).await;
+    });
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = &mut gone => break,
             accepted = async {
                 let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
                 (permit, tcp.accept().await)
@@ -111,10 +121,10 @@ pub async fn behind(balancers: &Balancers, listener: Listener, mut shutdown: wat
             gaze: gaze.clone(),
             limits,
         };
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let (router, watcher, shutdown) = (router.clone(), graceful.watcher(), shutdown.clone());
         tokio::spawn(async move {
             match timeout(limits.handshake, door.open(stream, address.ip())).await {
-                Ok(Ok(guest)) => connection(guest, (router, limits, watcher)).await,
+                Ok(Ok(guest)) => connection(guest, (router, limits), (watcher, shutdown)).await,
                 Ok(Err(error)) => tracing::debug!(%error, "the handshake failed"),
                 Err(_) => tracing::debug!("the handshake took too long"),
             }
@@ -160,7 +170,12 @@ impl Door {
 }
 
 /// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate and whose connection it is travel with each request.
-async fn connection(guest: Guest, (router, limits, watcher): (Router, Limits, Watcher)) {
+/// Once there is word to stop, it ends with the next answer, which says so.
+async fn connection(
+    guest: Guest,
+    (router, limits): (Router, Limits),
+    (watcher, shutdown): (Watcher, watch::Receiver<bool>),
+) {
     let Guest { stream, address, shown, place } = guest;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         if let Some(peer) = shown.peer() {
@@ -168,7 +183,14 @@ async fn connection(guest: Guest, (router, limits, watcher): (Router, Limits, Wa
         }
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(BodyDeadline(limits.body));
-        router.clone().oneshot(request.map(Body::new))
+        let (answering, shutdown) = (router.clone().oneshot(request.map(Body::new)), shutdown.clone());
+        async move {
+            let mut response = answering.await?;
+            if *shutdown.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -26,7 +26,7 @@ fn many_faults_are_found_in_one_run() {
     deployment.edit("issuer = \"https:", "issuer = \"http:");
     deployment.edit("listen = \"127.0.0.1:9443\"", "listen = 9443");
     deployment.edit("server-rsa.key", "till.key");
-    deployment.edit("connections = 4096", "connections = 0");
+    deployment.edit("connections = 4096", "connections = 0\nleave_seconds = 301");
     deployment.edit("[keys]\n", "[keys]\ncolour = \"red\"\n");
     deployment.edit("trust = \"../certs/dev/ca.pem\"", "trust = \"../certs/dev/nowhere.pem\"");
     deployment.expose("countersign.key", 0o640);
@@ -40,6 +40,7 @@ fn many_faults_are_found_in_one_run() {
         ("server.listen", "has to be a string"),
         ("tls.rsa_key", "the key does not fit the certificate"),
         ("limits.connections", "has to be a whole number from 1"),
+        ("limits.leave_seconds", "has to be a whole number from 0 to 300"),
         ("keys.colour", "is not known here"),
         ("bank.trust", "cannot be read"),
         ("bank.key", "run: chmod 600"),
