@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -129,6 +130,8 @@ struct Line<'a> {
     at: i64,
     #[serde(flatten)]
     event: Event<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
 }
 
 impl Audit {
@@ -153,15 +156,16 @@ impl Audit {
     /// # Errors
     /// As for [`record`](Self::record).
     pub async fn is_ready(&self, now: Timestamp) -> Result<(), Rejection> {
-        if self.is_failing() { self.record(Event::Resumed, now).await } else { Ok(()) }
+        if self.is_failing() { self.record(Event::Resumed, None, now).await } else { Ok(()) }
     }
 
-    /// Records `event`; it is on the disk when this returns.
+    /// Records `event`, which a request from `address` brought about, if one did; it is on the disk when this returns.
     ///
     /// # Errors
     /// [`Reason::TemporarilyUnavailable`]: it cannot be written. What it is about must not be told.
-    pub async fn record(&self, event: Event<'_>, now: Timestamp) -> Result<(), Rejection> {
-        let mut line = serde_json::to_vec(&Line { at: now.seconds(), event }).expect("an event is a plain struct");
+    pub async fn record(&self, event: Event<'_>, address: Option<IpAddr>, now: Timestamp) -> Result<(), Rejection> {
+        let line = Line { at: now.seconds(), event, address };
+        let mut line = serde_json::to_vec(&line).expect("an event is a plain struct");
         match self {
             Self::Log => {
                 tracing::info!(audit = %String::from_utf8_lossy(&line), "audit");
@@ -270,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audit.jsonl");
         for _ in 0..2 {
-            Audit::to(&path).expect("a thread").record(approved(), AT).await.expect("it can be written");
+            Audit::to(&path).expect("a thread").record(approved(), None, AT).await.expect("it can be written");
         }
         let text = std::fs::read_to_string(&path).expect("it is there");
         let digest = Digest::of(b"request");
@@ -281,14 +285,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_request_did_has_its_address() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.jsonl");
+        let audit = Audit::to(&path).expect("a thread");
+        for address in ["203.0.113.7", "2001:db8::7"] {
+            let from = address.parse().expect("an address");
+            audit.record(Event::Resumed, Some(from), AT).await.expect("it can be written");
+            let text = std::fs::read_to_string(&path).expect("it is there");
+            let line = format!("{{\"at\":1000,\"event\":\"resumed\",\"address\":\"{address}\"}}");
+            assert_eq!(text.lines().last(), Some(line.as_str()));
+        }
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_written_is_refused_until_it_can() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("later/audit.jsonl");
         let audit = Audit::to(&path).expect("a thread");
-        let refusal = audit.record(approved(), AT).await.expect_err("there is no folder");
+        let refusal = audit.record(approved(), None, AT).await.expect_err("there is no folder");
         assert_eq!(refusal.reason, Reason::TemporarilyUnavailable);
         std::fs::create_dir(folder.path().join("later")).expect("a folder");
-        audit.record(approved(), AT).await.expect("it can be written");
+        audit.record(approved(), None, AT).await.expect("it can be written");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -299,7 +317,7 @@ mod tests {
         let mut crowd = tokio::task::JoinSet::new();
         for _ in 0..3_000 {
             let audit = audit.clone();
-            crowd.spawn(async move { audit.record(approved(), AT).await.is_ok() });
+            crowd.spawn(async move { audit.record(approved(), None, AT).await.is_ok() });
         }
         assert!(crowd.join_all().await.into_iter().all(|written| written));
         assert_eq!(std::fs::read_to_string(&path).expect("it is there").lines().count(), 3_000);
@@ -310,7 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audit.jsonl");
         std::fs::write(&path, "{\"at\":9").expect("it can be written");
-        Audit::to(&path).expect("a thread").record(approved(), AT).await.expect("it can be written");
+        Audit::to(&path).expect("a thread").record(approved(), None, AT).await.expect("it can be written");
         let text = std::fs::read_to_string(&path).expect("it is there");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0]), (2, "{\"at\":9"));
@@ -322,9 +340,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, moved) = (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
         let audit = Audit::to(&path).expect("a thread");
-        audit.record(approved(), AT).await.expect("it can be written");
+        audit.record(approved(), None, AT).await.expect("it can be written");
         std::fs::rename(&path, &moved).expect("it is there");
-        audit.record(approved(), AT).await.expect("it can be written");
+        audit.record(approved(), None, AT).await.expect("it can be written");
         let lines = |path| std::fs::read_to_string(path).expect("it is there").lines().count();
         assert_eq!((lines(&moved), lines(&path)), (1, 1));
     }
@@ -334,7 +352,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let audit = Audit::to(&folder.path().join("later/audit.jsonl")).expect("a thread");
         audit.is_ready(AT).await.expect("nothing has failed yet");
-        audit.record(approved(), AT).await.expect_err("there is no folder");
+        audit.record(approved(), None, AT).await.expect_err("there is no folder");
         assert!(audit.is_failing());
         audit.is_ready(AT).await.expect_err("there is still no folder");
         std::fs::create_dir(folder.path().join("later")).expect("a folder");
@@ -350,12 +368,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audit.jsonl");
         let audit = Audit::to(&path).expect("a thread");
-        audit.record(approved(), AT).await.expect("it can be written");
+        audit.record(approved(), None, AT).await.expect("it can be written");
         let other = File::open(&path).expect("there");
         other.lock().expect("it is free");
-        let late = audit.record(approved(), AT).await;
+        let late = audit.record(approved(), None, AT).await;
         assert_eq!(late.expect_err("somebody else writes").reason, Reason::TemporarilyUnavailable);
         other.unlock().expect("it was ours");
-        audit.record(approved(), AT).await.expect("it can be written");
+        audit.record(approved(), None, AT).await.expect("it can be written");
     }
 }

@@ -140,7 +140,7 @@ fn record(audit: Option<&Path>, events: &[Event<'_>]) -> Result<(), Refused> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| unwritten(&error))?;
     let audit = Audit::to(path).map_err(|error| unwritten(&error))?;
     for event in events {
-        runtime.block_on(audit.record(*event, now)).map_err(|_| unwritten(&"cannot be written"))?;
+        runtime.block_on(audit.record(*event, None, now)).map_err(|_| unwritten(&"cannot be written"))?;
     }
     Ok(())
 }

@@ -61,9 +61,13 @@ async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Resul
     let (stop, stopped) = watch::channel(false);
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
+    let leave_seconds = config.limits.leave.as_secs();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
-        tracing::info!("stopping: no new connections, finishing what was begun");
+        tracing::info!(
+            leave_seconds,
+            "stopping: not ready any more, then no new connections, finishing what was begun"
+        );
         stop.send_replace(true);
         // A second signal is impatience.
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
@@ -95,7 +99,7 @@ async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Resul
     };
     let started = Event::Started { version: env!("CARGO_PKG_VERSION") };
     let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
-    audit.record(started, clock.now()).await.map_err(unwritable)?;
+    audit.record(started, None, clock.now()).await.map_err(unwritable)?;
     let server = config.server_with(backend, (audit, metrics), (clock, entropy));
     gauges::show(&server, &config);
     let config = Arc::new(config);
@@ -130,8 +134,15 @@ pub async fn both(
         let gaze = Gaze { authorities: config.authorities.clone(), clock: server.clock() };
         let counted = Counted { metrics: server.metrics().clone(), name };
         let (tls, router, limits) = (config.tls.clone(), router(side, server), config.limits);
-        serve::run(Listener { tcp, tls, gaze, router, limits, counted }, stopped.clone())
+        let listener = Listener { tcp, tls, gaze, router, limits, counted };
+        serve::behind(&config.balancers, listener, stopped.clone())
     };
-    let serving = async { tokio::join!(on(public, Side::Public, "public"), on(internal, Side::Internal, "internal")) };
+    let mut told = stopped.clone();
+    let leaving = async {
+        told.wait_for(|stop| *stop).await.ok();
+        server.leave();
+    };
+    let serving =
+        async { tokio::join!(leaving, on(public, Side::Public, "public"), on(internal, Side::Internal, "internal")) };
     tokio::select! { _ = serving => {} () = server.take_over_pings() => {} }
 }

@@ -11,10 +11,12 @@ pub mod store;
 mod telemetry;
 mod trust;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls::sign::CertifiedKey;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -27,6 +29,7 @@ use crate::config::reader::{Fault, Faults, Noted, Section};
 use crate::config::store::Storage;
 use crate::current::Current;
 use crate::endpoint::{Parts, Server};
+use crate::http::proxied::Balancers;
 use crate::http::serve::Limits;
 use crate::http::tls::{self, Authorities, Certificates};
 use crate::jose::alg::Alg;
@@ -73,6 +76,8 @@ pub struct Config {
     pub authorities: Current<Option<Authorities>>,
     /// The limits of both.
     pub limits: Limits,
+    /// Who stands in front of both.
+    pub balancers: Balancers,
     /// What is logged, and how.
     pub log: Log,
     /// Where spans and metrics go, if they go anywhere.
@@ -199,6 +204,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let tls = root.section("tls").and_then(|section| read_tls(section, files));
     let authorities = root.optional_section("client_certificates").and_then(|section| read_authorities(section, files));
     let limits = read_limits(root.optional_section("limits"));
+    let balancers = read_balancers(root.optional_section("proxy_protocol"));
     let keys = root.section("keys").and_then(|section| trust::keys(section, files));
     let (keyring, keys) = keys.unzip();
     let bank = root.section("bank").map(|section| outward::bank(section, files)).unwrap_or_default();
@@ -266,6 +272,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         tls: Current::of(tls?),
         authorities: Current::new(authorities),
         limits,
+        balancers,
         log: log?,
         collector: collector.map_or(Some(None), |read| read.map(Some))?,
         profile: Arc::new(profile),
@@ -332,9 +339,44 @@ fn read_limits(section: Option<Section<'_>>) -> Limits {
         limits.connections = within(section.optional_number("connections", 1..=1_000_000), limits.connections);
         let each = section.optional_number("connections_per_address", 1..=1_000_000);
         limits.connections_per_address = within(each, limits.connections_per_address);
+        limits.leave = section.optional_number("leave_seconds", 0..=300).map_or(limits.leave, Duration::from_secs);
         section.end();
     }
     limits
+}
+
+fn read_balancers(section: Option<Section<'_>>) -> Balancers {
+    let mut networks = Vec::new();
+    if let Some(mut section) = section {
+        for text in section.strings("from").unwrap_or_default() {
+            match network(&text) {
+                Ok(network) => networks.push(network),
+                Err(why) => section.fault("from", &format!("\"{text}\" {why}")),
+            }
+        }
+        section.end();
+    }
+    Balancers::at(networks)
+}
+
+/// An address, or a network of them as CIDR (RFC 4632 §3.1); not all there are, since whoever is meant is believed.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let network = address.or_else(|_| text.parse::<IpNet>());
+    let network = network.map_err(
+        |_| "is neither an address nor a network; give those of your balancers, as in 192.0.2.7 or 10.0.0.0/8",
+    )?;
+    if network.prefix_len() == 0 {
+        return Err("is everybody, who could then come by any address; give the addresses of your balancers".into());
+    }
+    if network.addr() != network.network() {
+        return Err(format!(
+            "is an address within a network; give the one or the other, {} or {}",
+            network.addr(),
+            network.trunc()
+        ));
+    }
+    Ok(network)
 }
 
 /// The file that what happens is recorded in.

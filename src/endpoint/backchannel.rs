@@ -32,13 +32,14 @@ pub async fn handle(
     let by = |refusal: Rejection| refusal.by(&request.client().client_id);
     let opened = server.store.open(&request, &sub, server.now()).await.map_err(by)?;
     let client_id = &request.client().client_id;
-    let requested = server.record(Event::Requested { request: opened.auth_req_id.digest(), client_id }).await;
+    let event = Event::Requested { request: opened.auth_req_id.digest(), client_id };
+    let requested = server.record(event, request.address()).await;
     let asked = match requested.map_err(by) {
         Ok(()) => prompt(&server, &request, (&sub, &opened)).await,
         Err(unrecorded) => Err(unrecorded),
     };
     if let Err(unasked) = asked {
-        if let Err(late) = withdraw(&server, &opened, client_id).await {
+        if let Err(late) = withdraw(&server, &request, &opened).await {
             tracing::warn!(
                 client = request.client().client_id,
                 cause = late.cause,
@@ -52,10 +53,11 @@ pub async fn handle(
 }
 
 /// Closes a request that nobody was asked about: whatever comes of it comes too late.
-async fn withdraw(server: &Server, opened: &Opened, client_id: &str) -> Result<(), Rejection> {
+async fn withdraw(server: &Server, request: &Verified<Backchannel>, opened: &Opened) -> Result<(), Rejection> {
     let withdrawn = server.store.withdraw(opened, server.now()).await?;
     server.store.settle(&withdrawn, server.now()).await?;
-    server.record(Event::Withdrawn { request: opened.auth_req_id.digest(), client_id }).await
+    let event = Event::Withdrawn { request: opened.auth_req_id.digest(), client_id: &request.client().client_id };
+    server.record(event, request.address()).await
 }
 
 /// CIBA §7.2: a hint that names nobody, or somebody who may not be asked, ends here; nobody is prompted.

@@ -19,15 +19,14 @@ use crate::profile::verified::Verified;
 pub async fn handle(State(server): State<Arc<Server>>, decision: Verified<Decision>) -> Result<StatusCode, Rejection> {
     let deciding = server.store.decide(&decision, server.now()).await?;
     let (request, client_id) = (decision.auth_req_id().digest(), deciding.client_id.as_str());
-    server
-        .record(match decision.verdict() {
-            Verdict::Approve(_) => Event::Approved { request, client_id },
-            Verdict::Deny => Event::Denied { request, client_id },
-        })
-        .await?;
+    let decided = match decision.verdict() {
+        Verdict::Approve(_) => Event::Approved { request, client_id },
+        Verdict::Deny => Event::Denied { request, client_id },
+    };
+    server.record(decided, decision.address()).await?;
     let settled = server.store.settle(&deciding, server.now()).await;
     if settled.as_ref().is_err_and(|refusal| refusal.reason == Reason::AlreadySettled) {
-        server.record(Event::CameTooLate { request, client_id }).await?;
+        server.record(Event::CameTooLate { request, client_id }, decision.address()).await?;
     }
     settled?;
     if let (Some(pings), Some(notice)) = (&server.pings, deciding.notice) {

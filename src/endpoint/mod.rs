@@ -14,7 +14,9 @@ pub mod standing;
 pub mod token;
 pub mod userinfo;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Instrument as _;
 
@@ -43,6 +45,7 @@ pub struct Server {
     pub(crate) audit: Audit,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) keyring: Keyring,
+    leaving: AtomicBool,
     nonces: Option<Nonces>,
     pub(crate) pings: Option<Pings>,
     pseudonyms: Option<Pseudonyms>,
@@ -75,7 +78,31 @@ impl Server {
         let nonced = rules.dpop_nonce != DpopNonce::Off && profile.binds(BoundBy::Dpop);
         let nonces = if nonced { trust.nonces.nonces(&*entropy) } else { None };
         let gate = Gate::new(profile.clone(), store.clone(), (trust, nonces.clone()), (clock.clone(), metrics.clone()));
-        Self { gate, profile, store, audit, authenticator, keyring, nonces, pings, pseudonyms, clock, entropy, metrics }
+        let leaving = AtomicBool::default();
+        Self {
+            gate,
+            profile,
+            store,
+            audit,
+            authenticator,
+            keyring,
+            leaving,
+            nonces,
+            pings,
+            pseudonyms,
+            clock,
+            entropy,
+            metrics,
+        }
+    }
+
+    /// Says from now on that it is not ready: others are to be asked. What it is asked all the same it answers as before.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// Sends the pings that other servers left behind, for as long as it is polled.
@@ -129,10 +156,11 @@ impl Server {
         self.clock.clone()
     }
 
-    /// Records `event`, before anybody is told of it.
-    pub(crate) async fn record(&self, event: Event<'_>) -> Result<(), Rejection> {
+    /// Records `event`, which a request from `address` brought about, before anybody is told of it.
+    pub(crate) async fn record(&self, event: Event<'_>, address: Option<IpAddr>) -> Result<(), Rejection> {
         let begun = Stopwatch::start();
-        let recorded = self.audit.record(event, self.now()).instrument(tracing::info_span!("record")).await;
+        let span = tracing::info_span!("record");
+        let recorded = self.audit.record(event, address, self.now()).instrument(span).await;
         self.metrics.recorded(event.name(), begun.elapsed(), recorded.is_ok());
         recorded
     }

@@ -26,11 +26,12 @@ pub async fn create(
     State(server): State<Arc<Server>>,
     request: Verified<Registration>,
 ) -> Result<(StatusCode, Json<Registered>), Rejection> {
+    let address = request.address();
     let (members, stated) = request.into_members();
     let (client_id, token) = (Secret::draw(server.entropy()), Secret::draw(server.entropy()));
     let enrolled = Enrolled::new(client_id.reveal().to_owned(), token.digest(), (members, stated), server.now());
     server.store.enrol(&enrolled).await?;
-    server.record(Event::Registered { client_id: &enrolled.client_id }).await?;
+    server.record(Event::Registered { client_id: &enrolled.client_id }, address).await?;
     Ok((StatusCode::CREATED, Json(registered(&server.profile, enrolled, token))))
 }
 
@@ -53,9 +54,10 @@ pub async fn update(
     State(server): State<Arc<Server>>,
     request: Verified<Replacement>,
 ) -> Result<Json<Registered>, Rejection> {
+    let address = request.address();
     let (enrolled, token) = request.into_enrolled();
     server.store.replace(&enrolled).await?;
-    server.record(Event::Replaced { client_id: &enrolled.client_id }).await?;
+    server.record(Event::Replaced { client_id: &enrolled.client_id }, address).await?;
     Ok(Json(registered(&server.profile, enrolled, token)))
 }
 
@@ -66,7 +68,7 @@ pub async fn update(
 pub async fn delete(State(server): State<Arc<Server>>, request: Verified<Management>) -> Result<StatusCode, Rejection> {
     let client_id = &request.enrolled().client_id;
     server.store.unregister(client_id, server.now()).await?;
-    server.record(Event::Deleted { client_id }).await?;
+    server.record(Event::Deleted { client_id }, request.address()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -19,7 +19,8 @@ pub async fn handle(State(server): State<Arc<Server>>, request: Verified<Revocat
     let client_id = &request.client().client_id;
     let by = |refusal: Rejection| refusal.by(client_id);
     if server.store.revoke(&request).await.map_err(by)? {
-        server.record(Event::Revoked { token: request.token().digest(), client_id }).await.map_err(by)?;
+        let revoked = Event::Revoked { token: request.token().digest(), client_id };
+        server.record(revoked, request.address()).await.map_err(by)?;
     }
     Ok(StatusCode::OK)
 }

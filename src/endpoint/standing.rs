@@ -19,6 +19,7 @@ use crate::secret::Digest;
 pub async fn handle(State(server): State<Arc<Server>>, word: Verified<Standing>) -> Result<StatusCode, Rejection> {
     server.store.hear(&word, server.now()).await?;
     let user = Digest::of(word.sub().as_bytes());
-    server.record(if word.locked() { Event::Locked { user } } else { Event::Good { user } }).await?;
+    let heard = if word.locked() { Event::Locked { user } } else { Event::Good { user } };
+    server.record(heard, word.address()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

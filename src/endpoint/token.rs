@@ -1,5 +1,6 @@
 //! The token endpoint (CIBA §10.1, RFC 6749 §4.4, §6).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -41,12 +42,16 @@ async fn redeem(server: &Server, request: &Verified<Redemption>) -> Result<Token
     let client_id = &request.sender().client.client_id;
     let (access_token, refresh_token) = minted.issued().digests();
     let issued = Event::Issued { request: request.auth_req_id().digest(), client_id, access_token, refresh_token };
-    hand_out(server, minted, issued).await
+    hand_out(server, minted, (issued, request.address())).await
 }
 
 /// Nothing leaves before it is recorded; what cannot be recorded is taken back.
-async fn hand_out(server: &Server, minted: Minted, event: Event<'_>) -> Result<Tokens, Rejection> {
-    if let Err(refusal) = server.record(event).await {
+async fn hand_out(
+    server: &Server,
+    minted: Minted,
+    (event, address): (Event<'_>, Option<IpAddr>),
+) -> Result<Tokens, Rejection> {
+    if let Err(refusal) = server.record(event, address).await {
         server.store.take_back(&minted.issued(), server.now()).await;
         return Err(refusal);
     }
@@ -61,7 +66,8 @@ async fn refresh(server: &Server, request: &Verified<Refresh>) -> Result<Tokens,
     server.store.refresh(&standing, &minted.issued(), now).await?;
     let client_id = &request.sender().client.client_id;
     let (access_token, _) = minted.issued().digests();
-    hand_out(server, minted, Event::Refreshed { refresh_token: digest, client_id, access_token }).await
+    let refreshed = Event::Refreshed { refresh_token: digest, client_id, access_token };
+    hand_out(server, minted, (refreshed, request.address())).await
 }
 
 async fn issue(server: &Server, request: &Verified<ClientCredentials>) -> Result<Tokens, Rejection> {
@@ -70,5 +76,6 @@ async fn issue(server: &Server, request: &Verified<ClientCredentials>) -> Result
     server.store.issue(request, &minted.issued(), now).await?;
     let client_id = &request.sender().client.client_id;
     let (access_token, _) = minted.issued().digests();
-    hand_out(server, minted, Event::IssuedToClient { client_id, access_token }).await
+    let issued = Event::IssuedToClient { client_id, access_token };
+    hand_out(server, minted, (issued, request.address())).await
 }

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
 use crate::http::line::{Owes, Who};
+use crate::http::proxied::Address;
 use crate::profile::gate;
 use crate::profile::verified::Verified;
 use crate::wire::inbound::{Authorization, Inbound, PeerCertificate};
@@ -74,6 +75,7 @@ async fn inbound(request: Request) -> Result<Inbound, Rejection> {
         place: parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
         accept: media_types(&parts.headers),
         certificate: parts.extensions.get::<PeerCertificate>().cloned(),
+        address: parts.extensions.get().map(|Address(address)| *address),
         body,
     })
 }

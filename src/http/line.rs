@@ -13,6 +13,7 @@ use tracing::{Instrument as _, Span};
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
+use crate::http::proxied::Address;
 use crate::profile::client::{Ciba, Delivery, Role};
 use crate::profile::once::{Replay as _, Unspent};
 use crate::secret::{Entropy, uuid};
@@ -80,7 +81,7 @@ async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
     told(server, (request, next), (method, route)).instrument(span).await
 }
 
-/// Runs `request`, then tells of it in the log, the metrics and its span: method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
+/// Runs `request`, then tells of it in the log, the metrics and its span: whose address (the log alone), method, route, status, what was refused and under which clause. Never a header, a parameter or a query.
 async fn told(
     server: Arc<Server>,
     (mut request, next): (Request, Next),
@@ -88,6 +89,7 @@ async fn told(
 ) -> Response {
     let started = Stopwatch::start();
     let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
+    let address = request.extensions().get().map(|Address(address)| tracing::field::display(*address));
     let who = Who::default();
     let owes = Owes::default();
     request.extensions_mut().insert(who.clone());
@@ -105,7 +107,19 @@ async fn told(
     let client = refused.as_ref().and_then(|refused| refused.client.as_ref()).or(who.0.get());
     macro_rules! line {
         ($level:ident) => {
-            tracing::$level!(method, route, status, micros, interaction, client, error, clause, cause, "request")
+            tracing::$level!(
+                method,
+                route,
+                status,
+                micros,
+                interaction,
+                address,
+                client,
+                error,
+                clause,
+                cause,
+                "request"
+            )
         };
     }
     if status >= 500 {

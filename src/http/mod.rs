@@ -5,6 +5,7 @@ mod framing;
 mod handshake;
 mod line;
 mod nonce;
+pub mod proxied;
 mod refusal;
 pub mod routes;
 pub mod serve;

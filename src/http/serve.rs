@@ -2,12 +2,15 @@
 //! connections; a drain that lets what was begun be finished.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,13 +21,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::current::Current;
 use crate::http::extract::BodyDeadline;
-use crate::http::handshake;
+use crate::http::handshake::{self, Refused};
+use crate::http::proxied::{Address, Balancers};
 use crate::http::tls::{Gaze, Shown};
-use crate::telemetry::metrics::{Handshake, Metrics};
+use crate::telemetry::metrics::Metrics;
 
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
@@ -32,17 +37,19 @@ const MOST_HEADERS: usize = 64;
 /// How much of a connection's time and how many connections a listener gives away.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a TLS handshake may take.
+    /// How long a TLS handshake may take, and what a balancer says before it.
     pub handshake: Duration,
     /// How long the head of a request may take to arrive, and how long a connection may idle before it.
     pub head: Duration,
     /// How long a body may take to arrive, and an answer to be taken.
     pub body: Duration,
+    /// How long connections are still taken after the word to stop, each for one request: until whoever balances the load knows of it.
+    pub leave: Duration,
     /// How long a drain waits for what was begun.
     pub drain: Duration,
     /// Connections at once.
     pub connections: usize,
-    /// Connections at once from one address.
+    /// Connections at once from one address, which behind a balancer is the caller's.
     pub connections_per_address: usize,
 }
 
@@ -54,6 +61,7 @@ impl Default for Limits {
             handshake: seconds(5),
             head: seconds(15),
             body: seconds(10),
+            leave: seconds(0),
             drain: seconds(30),
             connections,
             connections_per_address,
@@ -86,15 +94,25 @@ pub struct Counted {
     pub name: &'static str,
 }
 
-/// Serves until `shutdown` says true (or its sender is gone), then drains.
-pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
+/// Serves until `shutdown` says true (or its sender is gone), takes its leave, then drains.
+pub async fn run(listener: Listener, shutdown: watch::Receiver<bool>) {
+    behind(&Balancers::default(), listener, shutdown).await;
+}
+
+/// The same, behind `balancers`, who say whom they bring.
+pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::Receiver<bool>) {
     let Listener { tcp, tls, gaze, router, limits, counted } = listener;
+    let mut told = shutdown.clone();
+    let mut gone = pin!(async {
+        told.wait_for(|stop| *stop).await.ok();
+        sleep(limits.leave).await;
+    });
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = &mut gone => break,
             accepted = async {
                 let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
                 (permit, tcp.accept().await)
@@ -108,16 +126,25 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
                 continue;
             }
         };
-        let Some(place) = crowd.enter(address.ip(), limits.connections_per_address) else {
-            counted.metrics.shook(counted.name, Handshake::Crowded);
-            continue;
+        let door = Door {
+            balancers: balancers.clone(),
+            crowd: crowd.clone(),
+            acceptor: TlsAcceptor::from(tls.value()),
+            gaze: gaze.clone(),
+            limits,
         };
-        let (acceptor, gaze) = (TlsAcceptor::from(tls.value()), gaze.clone());
-        let (router, watcher, counted) = (router.clone(), graceful.watcher(), counted.clone());
+        let (router, watcher, shutdown) = (router.clone(), graceful.watcher(), shutdown.clone());
+        let counted = counted.clone();
         tokio::spawn(async move {
             let open = counted.metrics.connected(counted.name);
-            connection((acceptor, gaze, counted), stream, (router, limits, watcher)).await;
-            drop((permit, place, open));
+            let opened = timeout(limits.handshake, door.open(stream, address.ip())).await;
+            counted.metrics.shook(counted.name, handshake::outcome(&opened));
+            match opened {
+                Ok(Ok(guest)) => connection(guest, (router, limits), (watcher, shutdown)).await,
+                Ok(Err(refused)) => tracing::debug!(%refused, "the handshake failed"),
+                Err(_) => tracing::debug!("the handshake took too long"),
+            }
+            drop((permit, open));
         });
     }
     drop(tcp);
@@ -126,35 +153,59 @@ pub async fn run(listener: Listener, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate travels with each request.
+/// What a connection has to come through, in time, before a byte of HTTP is read.
+struct Door {
+    balancers: Balancers,
+    crowd: Arc<Crowd>,
+    acceptor: TlsAcceptor,
+    gaze: Gaze,
+    limits: Limits,
+}
+
+/// Who came through.
+pub(super) struct Guest {
+    pub(super) stream: TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>,
+    address: Address,
+    shown: Shown,
+    place: Place,
+}
+
+impl Door {
+    /// Whose connection it is comes first, for it says among whose connections this one counts.
+    async fn open(self, mut stream: TcpStream, peer: IpAddr) -> Result<Guest, Refused> {
+        stream.set_nodelay(true).ok();
+        let address = self.balancers.caller(&mut stream, peer).await.map_err(Refused::Unannounced)?;
+        let place = self.crowd.enter(address, self.limits.connections_per_address).ok_or(Refused::Crowded)?;
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.body));
+        let stream = self.acceptor.accept(Box::pin(stream)).await.map_err(Refused::Tls)?;
+        let shown = Shown::of(self.gaze, stream.get_ref().1.peer_certificates());
+        Ok(Guest { stream, address: Address(address), shown, place })
+    }
+}
+
+/// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate and whose connection it is travel with each request.
+/// Once there is word to stop, it ends with the next answer, which says so.
 async fn connection(
-    (acceptor, gaze, counted): (TlsAcceptor, Gaze, Counted),
-    stream: TcpStream,
-    (router, limits, watcher): (Router, Limits, Watcher),
+    guest: Guest,
+    (router, limits): (Router, Limits),
+    (watcher, shutdown): (Watcher, watch::Receiver<bool>),
 ) {
-    stream.set_nodelay(true).ok();
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.body));
-    let shook = |handshake| counted.metrics.shook(counted.name, handshake);
-    let stream = match timeout(limits.handshake, acceptor.accept(Box::pin(stream))).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            shook(handshake::failed(&error));
-            return tracing::debug!(%error, "the TLS handshake failed");
-        }
-        Err(_) => {
-            shook(Handshake::TimedOut);
-            return tracing::debug!("the TLS handshake took too long");
-        }
-    };
-    shook(handshake::done(stream.get_ref().1));
-    let shown = Shown::of(gaze, stream.get_ref().1.peer_certificates());
+    let Guest { stream, address, shown, place } = guest;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         if let Some(peer) = shown.peer() {
             request.extensions_mut().insert(peer);
         }
+        request.extensions_mut().insert(address);
         request.extensions_mut().insert(BodyDeadline(limits.body));
-        router.clone().oneshot(request.map(Body::new))
+        let (answering, shutdown) = (router.clone().oneshot(request.map(Body::new)), shutdown.clone());
+        async move {
+            let mut response = answering.await?;
+            if *shutdown.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -165,6 +216,7 @@ async fn connection(
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!(%error, "the connection broke off");
     }
+    drop(place);
 }
 
 /// How many connections each address has.

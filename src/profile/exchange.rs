@@ -69,13 +69,13 @@ impl Exchange {
 }
 
 impl Verified<Exchange> {
-    /// Which of them it is. It owes what they owe together.
+    /// Which of them it is. It comes from where they came from, and owes what they owe together.
     pub fn into_grant(self) -> Exchange {
-        let unspent = self.unspent();
+        let (address, unspent) = (self.address(), self.unspent());
         match self.into_request() {
-            Exchange::Ciba(redemption) => Exchange::Ciba(redemption.owing(unspent)),
-            Exchange::RefreshToken(refresh) => Exchange::RefreshToken(refresh.owing(unspent)),
-            Exchange::ClientCredentials(own) => Exchange::ClientCredentials(own.owing(unspent)),
+            Exchange::Ciba(redemption) => Exchange::Ciba(redemption.of(address, unspent)),
+            Exchange::RefreshToken(refresh) => Exchange::RefreshToken(refresh.of(address, unspent)),
+            Exchange::ClientCredentials(own) => Exchange::ClientCredentials(own.of(address, unspent)),
         }
     }
 }

@@ -99,14 +99,14 @@ impl Gate {
         if inbound.query {
             return Err(Rejection::new(Reason::InvalidRequest, "OAUTH-2", "there are parameters in the URI"));
         }
-        let unspent = Unspent::default();
+        let (unspent, address) = (Unspent::default(), inbound.address);
         let read = T::read(self, inbound, &unspent).await;
         let held = read.and_then(|request| {
             let client = request.client_id().map(str::to_owned);
             self.hold(request).map_err(|refusal| Rejection { client, ..refusal })
         });
         match held {
-            Ok(verified) => Ok(verified.owing(unspent)),
+            Ok(verified) => Ok(verified.of(address, unspent)),
             Err(refusal) => {
                 let client = refusal.client.clone();
                 self.replay.spend(unspent.take()).await.map_err(|replayed| Rejection { client, ..replayed })?;

@@ -1,5 +1,6 @@
 //! [`Verified<T>`]: the proof that every rule held, and the only place that makes one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -36,6 +37,7 @@ pub trait Governed: Sized + 'static {
 pub struct Verified<T> {
     request: T,
     unspent: Arc<Unspent>,
+    address: Option<IpAddr>,
 }
 
 impl<T> Verified<T> {
@@ -52,6 +54,11 @@ impl<T> Verified<T> {
         self.request.client_id()
     }
 
+    /// Where it came from, to be recorded with what it did.
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// The request itself; the proof is spent.
     pub(super) fn into_request(self) -> T {
         self.request
@@ -62,16 +69,16 @@ impl<T> Verified<T> {
         self.unspent.clone()
     }
 
-    /// The same, owing `unspent`.
-    pub(super) fn owing(self, unspent: impl Into<Arc<Unspent>>) -> Self {
-        Self { unspent: unspent.into(), ..self }
+    /// The same, from `address` and owing `unspent`.
+    pub(super) fn of(self, address: Option<IpAddr>, unspent: impl Into<Arc<Unspent>>) -> Self {
+        Self { address, unspent: unspent.into(), ..self }
     }
 }
 
 /// Holds `request` against its rules; the first that fails is the answer.
 pub(super) fn conform<T: Governed>(request: T, profile: &Profile, now: Timestamp) -> Result<Verified<T>, Rejection> {
     match T::RULES.iter().find(|rule| !(rule.holds)(&request, profile, now)) {
-        None => Ok(Verified { request, unspent: Arc::default() }),
+        None => Ok(Verified { request, unspent: Arc::default(), address: None }),
         Some(rule) => Err(Rejection::new(rule.reason, rule.clause, rule.says)),
     }
 }

@@ -92,6 +92,8 @@ words! {
         BrokeOff => "broke_off",
         /// It took too long.
         TimedOut => "timed_out",
+        /// A load balancer did not say whose connection it is.
+        Unannounced => "unannounced",
         /// Its address had as many connections as one may have.
         Crowded => "crowded",
     }

@@ -29,6 +29,8 @@ pub struct Inbound {
     pub accept: Vec<String>,
     /// The certificate whose key the peer proved in the TLS handshake.
     pub certificate: Option<PeerCertificate>,
+    /// Where it came from: the other end of the connection, also behind a balancer. It opens nothing; it is recorded.
+    pub address: Option<IpAddr>,
     /// The body, 64 KiB at most.
     pub body: Bytes,
 }

@@ -15,8 +15,15 @@ use crate::raw::{Raw, in_time};
 
 const HOUR: Duration = Duration::from_hours(1);
 const MOMENT: Duration = Duration::from_secs(1);
-const PATIENT: Limits =
-    Limits { handshake: HOUR, head: HOUR, body: HOUR, drain: HOUR, connections: 8_192, connections_per_address: 1_024 };
+const PATIENT: Limits = Limits {
+    handshake: HOUR,
+    head: HOUR,
+    body: HOUR,
+    leave: Duration::ZERO,
+    drain: HOUR,
+    connections: 8_192,
+    connections_per_address: 1_024,
+};
 const JWKS: &str = "GET /jwks HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
@@ -137,6 +144,46 @@ async fn a_connection_over_the_cap_of_its_address_is_closed() {
     Raw::over(tcp, tls(None)).await.expect("another address has room of its own");
     drop(taken);
     in_time(async { while Raw::with(bank.public, tls(None)).await.is_err() {} }).await;
+}
+
+/// One who is leaving serves whoever comes, once, and tells the load balancer to look elsewhere.
+#[tokio::test]
+async fn while_a_server_takes_its_leave_each_answer_is_the_last_of_its_connection() {
+    let bank = with(Limits { leave: HOUR, ..PATIENT }).await;
+    let ready = async || {
+        let mut raw = Raw::with(bank.internal, tls(None)).await.expect("a connection");
+        raw.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        raw.answer().await.expect("an answer")
+    };
+    let (mut used, mut unused) = (Raw::open(&bank).await, Raw::open(&bank).await);
+    used.write(JWKS).await;
+    let before = used.answer().await.expect("an answer");
+    assert_eq!((before.status, before.headers.get("connection")), (200, None));
+    assert_eq!(ready().await.status, 200);
+    bank.stop();
+    in_time(async { while ready().await.status == 200 {} }).await;
+    let after = ready().await;
+    assert_eq!((after.status, &after.body["because"]), (503, &"it is about to stop".into()));
+    assert_eq!(after.headers["connection"], "close");
+    let mut new = Raw::open(&bank).await;
+    for raw in [&mut used, &mut unused, &mut new] {
+        raw.write(JWKS).await;
+        let last = raw.answer().await.expect("an answer");
+        assert_eq!((last.status, &last.headers["connection"]), (200, &"close".parse().expect("ASCII")));
+    }
+    for raw in [used, unused, new] {
+        assert_eq!(raw.closed().await, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_leave_comes_to_an_end() {
+    let mut bank = with(Limits { leave: MOMENT, ..PATIENT }).await;
+    let idle = Raw::open(&bank).await;
+    bank.stop();
+    assert_eq!(idle.closed().await, b"");
+    in_time(bank.ended()).await;
+    assert!(TcpStream::connect(bank.public).await.is_err());
 }
 
 #[tokio::test]

@@ -171,8 +171,19 @@ fn says(line: &Value, (method, route, status): (&str, &str, u16), refusal: Optio
     let told = (line.get("error"), line.get("clause"));
     let (error, clause) = refusal.map(|(error, clause)| (json!(error), json!(clause))).unzip();
     assert_eq!(told, (error.as_ref(), clause.as_ref()), "{line:#}");
-    let members =
-        ["method", "route", "status", "micros", "interaction", "client", "error", "clause", "cause", "message"];
+    let members = [
+        "method",
+        "route",
+        "status",
+        "micros",
+        "interaction",
+        "address",
+        "client",
+        "error",
+        "clause",
+        "cause",
+        "message",
+    ];
     let others = ["timestamp", "level", "target"];
     for name in line.as_object().expect("an object").keys() {
         assert!(members.contains(&name.as_str()) || others.contains(&name.as_str()), "{name}");
@@ -213,6 +224,7 @@ async fn c_26_a_success_leaves_one_line_for_each_request_and_no_secret() {
     says(&lines[4], ("POST", "/introspect", 200), None);
     says(&lines[5], ("GET", "/jwks", 200), None);
     assert_eq!(lines[0]["target"], "countersign::http::line");
+    assert!(lines.iter().all(|line| line["address"] == "127.0.0.1"), "{}", log.text());
     canaries.are_not_in(&log);
 }
 

@@ -53,6 +53,7 @@ mod pairwise;
 mod ping;
 mod ping_delivery;
 mod polling;
+mod proxied;
 mod race;
 mod records;
 mod redemption;

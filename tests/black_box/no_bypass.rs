@@ -61,7 +61,7 @@ async fn an_open_route_answers_anyone() {
     let bank = Bank::open().await;
     let open = ROUTES.iter().filter(|route| route.answers == Answers::Anyone).map(|route| route.path);
     let public = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"];
-    let internal = ["/livez", "/readyz"];
+    let internal = ["/livez", "/readyz", "/metrics"];
     assert_eq!(open.collect::<Vec<_>>(), [&public[..], &internal].concat(), "and nothing else");
     for route in ROUTES.iter().filter(|route| route.answers == Answers::Anyone) {
         for certificate in CERTIFICATES {
@@ -130,7 +130,7 @@ async fn meta_5_the_authorization_endpoint_answers_every_call_with_the_same_erro
 async fn a_route_is_on_its_own_side_alone() {
     let bank = Bank::open().await;
     let inside = ROUTES.iter().filter(|route| route.side == Side::Internal).map(|route| route.path);
-    assert_eq!(inside.collect::<Vec<_>>(), ["/decision", "/standing", "/livez", "/readyz"]);
+    assert_eq!(inside.collect::<Vec<_>>(), ["/decision", "/standing", "/livez", "/readyz", "/metrics"]);
     for route in ROUTES {
         let other = match route.side {
             Side::Public => bank.internal.port(),

@@ -2,23 +2,29 @@
 //! things are is changed.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::deployment::{Deployment, shipped};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::balancer::Balancer;
+use crate::deployment::{Deployment, files, shipped};
 use crate::server::free_port;
 use crate::serving::{Serving, sooner_or_later};
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 const METADATA: &str = "/.well-known/openid-configuration";
 
-/// A program that ends with the test.
+/// A Redis that ends with the test.
 struct Running(Child);
 
 impl Running {
-    fn start(program: &str, arguments: &[&str]) -> Self {
-        let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Self(child.unwrap_or_else(|error| panic!("{program} is installed by ./test: {error}")))
+    fn start(conf: &Path) -> Self {
+        let mut command = Command::new("redis-server");
+        let child = command.arg(conf).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Self(child.unwrap_or_else(|error| panic!("redis-server is installed by ./test: {error}")))
     }
 }
 
@@ -75,6 +81,8 @@ fn server(deployment: &Deployment, redis: u16) -> Serving {
         ("0.0.0.0:9443", "127.0.0.1:0"),
         ("0.0.0.0:9444", "127.0.0.1:0"),
         ("redis:6379", &format!("127.0.0.1:{redis}")),
+        ("leave_seconds = 20", "leave_seconds = 2"),
+        ("\"172.16.0.0/12\"", &format!("\"{}\"", Balancer::ADDRESS)),
     ];
     Serving::at(&copy(deployment, "server.toml", &changes))
 }
@@ -84,6 +92,28 @@ fn asked(server: &Serving) -> usize {
     server.log().lines().filter(|line| line.contains(METADATA)).count()
 }
 
+/// The bank locks a user, from a connection of its own out of `address`; what it is told.
+fn lock_from(address: &str, deployment: &Deployment, port: u16) -> u16 {
+    let chain = vec![CertificateDer::from_pem_file(deployment.certs().join("bank.pem")).expect("PEM")];
+    let key = PrivateKeyDer::from_pem_file(deployment.certs().join("bank.key")).expect("PEM");
+    let tls = deployment.trusting().with_client_auth_cert(chain, key).expect("they fit");
+    let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+    let http = http.local_address(address.parse::<IpAddr>().expect("an address")).build().expect("a client");
+    let request = http.post(format!("https://localhost:{port}/standing")).header("content-type", "application/json");
+    let request = request.body("{\"sub\":\"carol\",\"standing\":\"locked\"}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(request.send()).expect("an answer").status().as_u16()
+}
+
+/// The line about `event` that one of the servers has recorded.
+fn recorded(deployment: &Deployment, event: &str) -> String {
+    let event = format!("\"event\":\"{event}\"");
+    let audits = files(&composed(deployment)).into_iter().filter(|(path, _)| utf8(path).contains("/audit-"));
+    let lines = audits
+        .flat_map(|(_, text)| String::from_utf8(text).expect("UTF-8").lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.into_iter().find(|line| line.contains(&event)).expect("it is recorded")
+}
+
 #[test]
 fn a_load_balancer_leads_to_each_server_that_is_ready_and_to_no_other() {
     let deployment = Deployment::new();
@@ -91,26 +121,18 @@ fn a_load_balancer_leads_to_each_server_that_is_ready_and_to_no_other() {
     fs::write(composed(&deployment).join("redis.password"), PASSWORD).expect("written");
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(composed(&deployment).join("redis.password"), private).expect("its owner may");
-    let (at, public, internal) = (free_port(), free_port(), free_port());
+    let at = free_port();
     let conf = redis_conf(&deployment, at);
     let start_redis = || {
-        let redis = Running::start("redis-server", &[utf8(&conf)]);
+        let redis = Running::start(&conf);
         sooner_or_later("Redis is there", || std::net::TcpStream::connect(("127.0.0.1", at)).ok());
         redis
     };
     let redis = start_redis();
     let (mut one, two) = (server(&deployment, at), server(&deployment, at));
-    let changes = [
-        ("bind :9443", format!("bind 127.0.0.1:{public}")),
-        ("bind :9444", format!("bind 127.0.0.1:{internal}")),
-        ("countersign-1:9443", format!("127.0.0.1:{} port {}", one.port, one.internal)),
-        ("countersign-2:9443", format!("127.0.0.1:{} port {}", two.port, two.internal)),
-        ("countersign-1:9444", format!("127.0.0.1:{} port {0}", one.internal)),
-        ("countersign-2:9444", format!("127.0.0.1:{} port {0}", two.internal)),
-        ("/usr/local/etc/haproxy/ca.pem", utf8(&deployment.certs().join("ca.pem")).to_owned()),
-    ];
-    let changes: Vec<(&str, &str)> = changes.iter().map(|(from, to)| (*from, to.as_str())).collect();
-    let _balancer = Running::start("haproxy", &["-q", "-db", "-f", utf8(&copy(&deployment, "haproxy.cfg", &changes))]);
+    let servers = [(one.port, one.internal), (two.port, two.internal)];
+    let balancer = Balancer::before(servers, &deployment.certs().join("ca.pem"), &composed(&deployment));
+    let (public, internal) = (balancer.public, balancer.internal);
     let metadata = || deployment.heard(public, METADATA).map(|(status, body)| (status, body["issuer"].clone()));
     let fine = Some((200, "https://localhost:9443".into()));
     let ready = || deployment.heard(internal, "/readyz").map(|(status, _)| status);
@@ -119,6 +141,9 @@ fn a_load_balancer_leads_to_each_server_that_is_ready_and_to_no_other() {
         (asked(&one) > 0 && asked(&two) > 0).then_some(())
     });
     assert_eq!(ready(), Some(200), "the bank's port is balanced too");
+    assert_eq!(lock_from("127.0.0.9", &deployment, internal), 204);
+    let line = recorded(&deployment, "locked");
+    assert!(line.ends_with(",\"address\":\"127.0.0.9\"}"), "not the balancer's, but the bank's: {line}");
 
     // Both still answer what needs no store. The load balancer asks whether they are ready.
     drop(redis);

@@ -26,7 +26,7 @@ fn many_faults_are_found_in_one_run() {
     deployment.edit("issuer = \"https:", "issuer = \"http:");
     deployment.edit("listen = \"127.0.0.1:9443\"", "listen = 9443");
     deployment.edit("server-rsa.key", "till.key");
-    deployment.edit("connections = 4096", "connections = 0");
+    deployment.edit("connections = 4096", "connections = 0\nleave_seconds = 301");
     deployment.edit("[keys]\n", "[keys]\ncolour = \"red\"\n");
     deployment.edit("trust = \"../certs/dev/ca.pem\"", "trust = \"../certs/dev/nowhere.pem\"");
     deployment.expose("countersign.key", 0o640);
@@ -40,6 +40,7 @@ fn many_faults_are_found_in_one_run() {
         ("server.listen", "has to be a string"),
         ("tls.rsa_key", "the key does not fit the certificate"),
         ("limits.connections", "has to be a whole number from 1"),
+        ("limits.leave_seconds", "has to be a whole number from 0 to 300"),
         ("keys.colour", "is not known here"),
         ("bank.trust", "cannot be read"),
         ("bank.key", "run: chmod 600"),
@@ -100,6 +101,36 @@ fn an_issuer_is_a_bare_https_origin() {
         fs::write(deployment.config(), fine.replace("https://localhost:9443", issuer)).expect("written");
         deployment.has_faults(&[("server.issuer", says)]);
     }
+}
+
+#[test]
+fn balancers_are_addresses_and_networks_and_never_everybody() {
+    let deployment = Deployment::new();
+    let fine = fs::read_to_string(deployment.config()).expect("there");
+    let listing = |list: &str| {
+        fs::write(deployment.config(), format!("{fine}\n[proxy_protocol]\nfrom = {list}\n")).expect("written");
+        &deployment
+    };
+    let good = listing("[\"192.0.2.7\", \"10.0.0.0/8\", \"192.0.2.8/32\", \"2001:db8::7\", \"2001:db8::/32\"]").check();
+    assert_eq!(good.status.code(), Some(0), "{}", err(&good));
+    for (entry, says) in [
+        ("balancer.example", "\"balancer.example\" is neither an address nor a network"),
+        ("192.0.2.7:9443", "is neither an address nor a network"),
+        ("10.0.0.0/33", "is neither an address nor a network"),
+        ("10.0.0/8", "is neither an address nor a network"),
+        ("10.0.0.7/8", "give the one or the other, 10.0.0.7 or 10.0.0.0/8"),
+        ("2001:db8::7/32", "give the one or the other, 2001:db8::7 or 2001:db8::/32"),
+        ("0.0.0.0/0", "is everybody"),
+        ("::/0", "is everybody"),
+    ] {
+        listing(&format!("[\"192.0.2.7\", \"{entry}\"]")).has_faults(&[("proxy_protocol.from", says)]);
+    }
+    for list in ["[]", "\"10.0.0.0/8\"", "[7]", "[\"\"]"] {
+        listing(list).has_faults(&[("proxy_protocol.from", "has to be a list of strings, at least one")]);
+    }
+    listing("[\"192.0.2.7\"]\nto = 1").has_faults(&[("proxy_protocol.to", "is not known here")]);
+    fs::write(deployment.config(), format!("{fine}\n[proxy_protocol]\n")).expect("written");
+    deployment.has_faults(&[("proxy_protocol.from", "is missing; give a list of strings")]);
 }
 
 #[test]

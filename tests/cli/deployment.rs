@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use countersign::outbound::{VERSIONS, provider};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use tempfile::TempDir;
 
 /// A folder with `deploy/server.toml`, and beside it what `certs dev` made.
@@ -117,13 +118,7 @@ impl Deployment {
 
     /// What `path` answers at `port`, over a connection of its own.
     pub(crate) fn heard(&self, port: u16, path: &str) -> Option<(u16, serde_json::Value)> {
-        let mut trust = RootCertStore::empty();
-        trust.add_parsable_certificates([CertificateDer::from_pem_file(self.certs().join("ca.pem")).expect("PEM")]);
-        let tls = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(VERSIONS)
-            .expect("versions and suites fit")
-            .with_root_certificates(trust)
-            .with_no_client_auth();
+        let tls = self.trusting().with_no_client_auth();
         let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("a client");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -131,6 +126,16 @@ impl Deployment {
             let (status, text) = (response.status().as_u16(), response.text().await.ok()?);
             Some((status, serde_json::from_str(&text).expect("JSON")))
         })
+    }
+
+    /// The TLS of whoever trusts its servers.
+    pub(crate) fn trusting(&self) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+        let mut trust = RootCertStore::empty();
+        trust.add_parsable_certificates([CertificateDer::from_pem_file(self.certs().join("ca.pem")).expect("PEM")]);
+        ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(VERSIONS)
+            .expect("versions and suites fit")
+            .with_root_certificates(trust)
     }
 }
 

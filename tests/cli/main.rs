@@ -1,5 +1,6 @@
 //! The binary as an operator meets it: what it prints, what it exits with, what it leaves behind.
 
+mod balancer;
 mod deployment;
 #[path = "../redis/server.rs"]
 mod server;

@@ -1,5 +1,7 @@
 //! Several servers of one issuer on one Redis: what one of them did, all know, and nothing is lost or given twice when one ends, or Redis does.
 
+#[path = "../cli/balancer.rs"]
+mod balancer;
 #[expect(dead_code, reason = "the black box uses the rest")]
 #[path = "../black_box/bank.rs"]
 mod bank;
@@ -12,6 +14,9 @@ mod prover;
 #[expect(dead_code, reason = "the store's contract uses the rest")]
 #[path = "../redis/proxy.rs"]
 mod proxy;
+#[expect(dead_code, reason = "the black box uses the rest")]
+#[path = "../black_box/raw.rs"]
+mod raw;
 #[expect(dead_code, reason = "the store's contract uses the rest")]
 #[path = "../redis/server.rs"]
 mod server;
@@ -51,4 +56,5 @@ mod python;
 mod recorded;
 mod rotated;
 mod unknown;
+mod upgraded;
 mod versions;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::bank::{certificates, configuration, pkcs8, pki};
-use crate::node::on_redis;
+use crate::node::{on_redis, until};
 use crate::server::RedisServer;
 
 /// Whom everybody is asked for.
@@ -72,24 +73,44 @@ impl Webhook {
     }
 }
 
-/// A server in a process of its own, which ends with the test.
-pub(crate) struct Process {
-    child: Child,
-    folder: TempDir,
+/// Where servers are met: one, or the load balancer before several.
+#[derive(Clone)]
+pub(crate) struct Ports {
     /// Where the world comes in.
     pub(crate) public: u16,
     /// Where the bank comes in.
     pub(crate) internal: u16,
 }
 
+/// A server in a process of its own, which ends with the test.
+pub(crate) struct Process {
+    child: Child,
+    folder: TempDir,
+    ports: Ports,
+}
+
+impl Deref for Process {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
 impl Process {
     /// Starts one on the Redis behind `port` and waits until it is ready.
     pub(crate) fn start(port: u16, webhook: &Webhook) -> Self {
-        Self::signing_with(&pki().join("keys"), (port, webhook))
+        Self::with((port, webhook), str::to_owned)
     }
 
     /// The same, with the keys in that folder.
-    pub(crate) fn signing_with(keys: &Path, (port, webhook): (u16, &Webhook)) -> Self {
+    pub(crate) fn signing_with(keys: &Path, at: (u16, &Webhook)) -> Self {
+        let keys = keys.to_str().expect("UTF-8");
+        Self::with(at, |text| text.replace(pki().join("keys").to_str().expect("UTF-8"), keys))
+    }
+
+    /// The same, after `edit` had its way with the configuration.
+    pub(crate) fn with((port, webhook): (u16, &Webhook), edit: impl FnOnce(&str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("server.toml");
         let password = folder.path().join("password");
@@ -101,28 +122,28 @@ impl Process {
             .replace("\nlisten = \"127.0.0.1:9443\"", "\nlisten = \"127.0.0.1:0\"")
             .replace("\ninternal_listen = \"127.0.0.1:9444\"", "\ninternal_listen = \"127.0.0.1:0\"")
             .replace("https://localhost:9445", &webhook.url)
-            .replace(pki().join("keys").to_str().expect("UTF-8"), keys.to_str().expect("UTF-8"))
             .replace("format = \"pretty\"", "format = \"json\"");
-        fs::write(&path, text + "\n[audit]\nfile = \"audit.jsonl\"\n").expect("written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        let mut child =
-            command.args(["serve", "--config"]).arg(&path).stderr(Stdio::piped()).spawn().expect("it starts");
-        let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let mut said = String::new();
-        let ready: Value = loop {
-            let Some(line) = log.next() else { panic!("it did not start: {said}") };
-            let line = line.expect("readable");
-            said = said + &line + "\n";
-            let event = serde_json::from_str::<Value>(&line).unwrap_or_default();
-            if event["message"] == "ready" {
-                break event;
-            }
-        };
-        // Somebody has to read what it says, or it stops to wait for that.
-        thread::spawn(move || log.for_each(drop));
-        let port =
-            |name: &str| ready[name].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok()).expect("a port");
-        Self { child, public: port("listen"), internal: port("internal_listen"), folder }
+        fs::write(&path, edit(&text) + "\n[audit]\nfile = \"audit.jsonl\"\n").expect("written");
+        let (child, ports) = serve(&path);
+        Self { child, folder, ports }
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(&mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(told.expect("kill is there").success());
+        until(async || self.child.try_wait().expect("a child").inspect(|end| assert!(end.success())).is_some()).await;
+    }
+
+    /// Starts it once more, where it was.
+    pub(crate) fn start_again(&mut self) {
+        let Ports { public, internal } = self.ports;
+        let text = fs::read_to_string(self.config()).expect("there");
+        let text = text
+            .replace("\nlisten = \"127.0.0.1:0\"", &format!("\nlisten = \"127.0.0.1:{public}\""))
+            .replace("\ninternal_listen = \"127.0.0.1:0\"", &format!("\ninternal_listen = \"127.0.0.1:{internal}\""));
+        fs::write(self.config(), text).expect("written");
+        (self.child, self.ports) = serve(&self.config());
     }
 
     /// Its configuration.
@@ -141,4 +162,25 @@ impl Drop for Process {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Starts a server and waits until it says that it is ready, and where.
+fn serve(path: &Path) -> (Child, Ports) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let mut child = command.args(["serve", "--config"]).arg(path).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut said = String::new();
+    let ready: Value = loop {
+        let Some(line) = log.next() else { panic!("it did not start: {said}") };
+        let line = line.expect("readable");
+        said = said + &line + "\n";
+        let event = serde_json::from_str::<Value>(&line).unwrap_or_default();
+        if event["message"] == "ready" {
+            break event;
+        }
+    };
+    // Somebody has to read what it says, or it stops to wait for that.
+    thread::spawn(move || log.for_each(drop));
+    let port = |name: &str| ready[name].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok()).expect("a port");
+    (child, Ports { public: port("listen"), internal: port("internal_listen") })
 }

@@ -14,6 +14,9 @@ use crate::node::{NOWHERE, Nodes};
 use crate::oracle::digest;
 use crate::wired::{in_the_uk, is_live, switched_on, till9};
 
+/// Where everybody comes from.
+const HERE: &str = "127.0.0.1";
+
 /// A server that records in the file at `path`.
 async fn recording(nodes: &Nodes, path: &Path) -> Bank {
     let audit = Audit::to(path).expect("a thread");
@@ -38,12 +41,14 @@ async fn each_event_is_in_the_file_before_its_answer_and_no_secret_is() {
     let ask = async || {
         let asked = till.backchannel(|r| r.with("login_hint", "canary-hint").with("binding_message", "canary-text"));
         let auth_req_id = asked.await.text("auth_req_id");
-        let requested = json!({"at": at, "event": "requested", "request": digest(&auth_req_id), "client_id": "till-9"});
+        let requested = json!({
+            "at": at, "event": "requested", "request": digest(&auth_req_id), "client_id": "till-9", "address": HERE,
+        });
         assert_eq!(last(&path), requested);
         auth_req_id
     };
     let (denied, approved) = (ask().await, ask().await);
-    let event = |name: &str, id: &str| json!({"at": at, "event": name, "request": digest(id), "client_id": "till-9"});
+    let event = |name: &str, id: &str| json!({"at": at, "event": name, "request": digest(id), "client_id": "till-9", "address": HERE});
     assert_eq!(bank.deny(&denied).await.status, 204);
     assert_eq!(last(&path), event("denied", &denied));
     let yes = json!({"auth_req_id": approved, "decision": "approve", "sub": "canary-sub"});
@@ -58,10 +63,12 @@ async fn each_event_is_in_the_file_before_its_answer_and_no_secret_is() {
     let second = till.refresh(&refresh).await.text("access_token");
     let refreshed = json!({
         "at": at, "event": "refreshed", "refresh_token": digest(&refresh), "client_id": "till-9", "access_token": digest(&second),
+        "address": HERE,
     });
     assert_eq!(last(&path), refreshed);
     assert_eq!(till.revoke(&access).await.status, 200);
-    let revoked = json!({"at": at, "event": "revoked", "token": digest(&access), "client_id": "till-9"});
+    let revoked =
+        json!({"at": at, "event": "revoked", "token": digest(&access), "client_id": "till-9", "address": HERE});
     assert_eq!(last(&path), revoked);
     assert_eq!(till.revoke(&"a".repeat(43)).await.status, 200);
     assert_eq!(last(&path), revoked, "what is nobody's is revoked by nobody");
@@ -84,8 +91,7 @@ async fn a_clients_own_token_is_in_the_file_before_its_answer_or_is_not_given() 
     };
     let (good, full) = (on(&path).await, on(Path::new("/dev/full")).await);
     let token = till9(&good).own().await.text("access_token");
-    let told =
-        json!({"at": good.now(), "event": "issued_to_client", "client_id": "till-9", "access_token": digest(&token)});
+    let told = json!({"at": good.now(), "event": "issued_to_client", "client_id": "till-9", "access_token": digest(&token), "address": HERE});
     assert_eq!(last(&path), told);
     assert!(is_live(&good, &token).await && is_live(&full, &token).await);
     chance.since();

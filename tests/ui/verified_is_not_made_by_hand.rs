@@ -1,7 +1,7 @@
-//! A proof cannot be written down: its only field is private.
+//! A proof cannot be written down: its fields are private.
 
 use countersign::profile::verified::Verified;
 
 fn main() {
-    let _: Verified<&str> = Verified { request: "trust me", unspent: std::sync::Arc::default() };
+    let _: Verified<&str> = Verified { request: "trust me", unspent: std::sync::Arc::default(), address: None };
 }
