@@ -12,7 +12,7 @@ use crate::telemetry::metrics::Handshake;
 /// Why a connection was not let in.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("a load balancer did not say whose connection it is: {0}")]
+    #[error("{0}")]
     Unannounced(Failed),
     #[error("its address has as many connections as it may")]
     Crowded,

@@ -141,7 +141,7 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
             counted.metrics.shook(counted.name, handshake::outcome(&opened));
             match opened {
                 Ok(Ok(guest)) => connection(guest, (router, limits), (watcher, shutdown)).await,
-                Ok(Err(refused)) => tracing::debug!(%refused, "the handshake failed"),
+                Ok(Err(error)) => tracing::debug!(%error, "the handshake failed"),
                 Err(_) => tracing::debug!("the handshake took too long"),
             }
             drop((permit, open));
