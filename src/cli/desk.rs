@@ -91,7 +91,7 @@ impl Desk {
         event: Event<'_>,
         what: impl FnOnce() -> Result<T, Refused>,
     ) -> Result<T, Refused> {
-        recorded((self.config.audit.as_deref(), &self.by, did), &[event], what)
+        recorded((self.config.audit.as_ref(), &self.by, did), &[event], what)
     }
 }
 

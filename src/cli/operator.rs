@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
+use crate::audit::ledger::Ledger;
 use crate::audit::{Audit, Event};
 use crate::clock::{Clock as _, System};
 use crate::config::Config;
@@ -117,9 +118,9 @@ fn owned((there, ours): (Option<u32>, Option<u32>)) -> Result<(), u32> {
     }
 }
 
-/// Does `what` by the name of `did`, after `events` were recorded in the file at `audit`, where what the server does is recorded, too; without a file, nobody reads a log of ours. Where it fails, that is recorded as well.
+/// Does `what` by the name of `did`, after `events` were recorded at `audit`, where what the server does is recorded, too; without a place, nobody reads a log of ours. Where it fails, that is recorded as well.
 pub(super) fn recorded<T>(
-    (audit, by, did): (Option<&Path>, &str, &str),
+    (audit, by, did): (Option<&Ledger>, &str, &str),
     events: &[Event<'_>],
     what: impl FnOnce() -> Result<T, Refused>,
 ) -> Result<T, Refused> {
@@ -131,14 +132,17 @@ pub(super) fn recorded<T>(
     })
 }
 
-fn record(audit: Option<&Path>, events: &[Event<'_>]) -> Result<(), Refused> {
-    let Some(path) = audit else { return Ok(()) };
+fn record(audit: Option<&Ledger>, events: &[Event<'_>]) -> Result<(), Refused> {
+    let Some(ledger) = audit else { return Ok(()) };
     let now = System.now();
-    own(path)?;
-    let unwritten =
-        |error: &dyn std::fmt::Display| Refused::Failed(format!("{}: {error}; nothing was done", path.display()));
+    if let Ledger::File(path) = ledger {
+        own(path)?;
+    }
+    // Standard output is the answer of a command.
+    let ledger = if *ledger == Ledger::Output { Ledger::Error } else { ledger.clone() };
+    let unwritten = |error: &dyn std::fmt::Display| Refused::Failed(format!("{ledger}: {error}; nothing was done"));
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| unwritten(&error))?;
-    let audit = Audit::to(path).map_err(|error| unwritten(&error))?;
+    let audit = Audit::to(ledger.clone()).map_err(|error| unwritten(&error))?;
     for event in events {
         runtime.block_on(audit.record(*event, None, now)).map_err(|_| unwritten(&"cannot be written"))?;
     }

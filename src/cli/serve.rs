@@ -95,10 +95,10 @@ async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Resul
     }
     let audit = match &config.audit {
         None => Audit::Log,
-        Some(path) => Audit::to(path)?,
+        Some(place) => Audit::to(place.clone())?,
     };
     let started = Event::Started { version: env!("CARGO_PKG_VERSION") };
-    let unwritable = |_| io::Error::other("audit.file cannot be written; the log says why");
+    let unwritable = |_| io::Error::other("what happens cannot be recorded (audit); the log says why");
     audit.record(started, None, clock.now()).await.map_err(unwritable)?;
     let server = config.server_with(backend, (audit, metrics), (clock, entropy));
     gauges::show(&server, &config);

@@ -9,33 +9,29 @@ mod outward;
 pub mod reader;
 pub mod store;
 mod telemetry;
+mod transport;
 mod trust;
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-use ipnet::IpNet;
-use rustls::sign::CertifiedKey;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::audit::Audit;
+use crate::audit::ledger::Ledger;
 use crate::clock::{Clock, Timestamp};
 use crate::config::files::Files;
 use crate::config::issuer::Served;
 use crate::config::look::Look;
-use crate::config::reader::{Fault, Faults, Noted, Section};
+use crate::config::reader::{Fault, Faults, Section};
 use crate::config::store::Storage;
 use crate::current::Current;
 use crate::endpoint::{Parts, Server};
 use crate::http::proxied::Balancers;
 use crate::http::serve::Limits;
-use crate::http::tls::{self, Authorities, Certificates};
+use crate::http::tls::Authorities;
 use crate::jose::alg::Alg;
 use crate::jose::keyring::Keyring;
 use crate::keys::folder::Folder;
-use crate::outbound::Failed;
 use crate::outbound::authenticator::Authenticator;
 use crate::profile::client::Client;
 use crate::profile::enrolled::Registrars;
@@ -51,9 +47,9 @@ use crate::store::measured::Measured;
 use crate::store::memory::Memory;
 use crate::store::redis::Redis;
 use crate::store::redis::place::Place;
+use crate::telemetry::Log;
 use crate::telemetry::collector::Collector;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{Format, Log};
 
 /// Whether weak wiring is tolerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +90,8 @@ pub struct Config {
     pub trust: Trust,
     /// Where everything is kept.
     pub storage: Storage,
-    /// Where what happens is recorded; without it, in the log.
-    pub audit: Option<PathBuf>,
+    /// Where what happens is kept; without it, in the log.
+    pub audit: Option<Ledger>,
     /// The folder of the keys.
     pub keys: Folder,
     /// Every file and folder that was read for it, itself among them.
@@ -176,7 +172,7 @@ pub struct OfKeys {
     /// Where they are.
     pub folder: Folder,
     /// Where what is done is recorded.
-    pub audit: Option<PathBuf>,
+    pub audit: Option<Ledger>,
 }
 
 impl OfKeys {
@@ -189,7 +185,7 @@ impl OfKeys {
         let files = Files::beside(path);
         let mut root = Section::root(table, &faults);
         let folder = root.section("keys").and_then(|mut section| trust::folder(&mut section, &files));
-        let audit = read_audit(root.optional_section("audit"), &files).ok();
+        let audit = telemetry::audit(root.optional_section("audit"), &files).ok();
         match (folder, audit, faults.found()) {
             (Some(folder), Some(audit), found) if found.is_empty() => Ok(Self { folder, audit }),
             (.., found) => Err(found),
@@ -201,10 +197,11 @@ impl OfKeys {
 fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let mode = root.choice("mode", &[("development", Mode::Development), ("production", Mode::Production)]);
     let server = root.section("server").map(|section| issuer::read(section, files)).unwrap_or_default();
-    let tls = root.section("tls").and_then(|section| read_tls(section, files));
-    let authorities = root.optional_section("client_certificates").and_then(|section| read_authorities(section, files));
-    let limits = read_limits(root.optional_section("limits"));
-    let balancers = read_balancers(root.optional_section("proxy_protocol"));
+    let tls = root.section("tls").and_then(|section| transport::tls(section, files));
+    let authorities =
+        root.optional_section("client_certificates").and_then(|section| transport::authorities(section, files));
+    let limits = transport::limits(root.optional_section("limits"));
+    let balancers = transport::balancers(root.optional_section("proxy_protocol"));
     let keys = root.section("keys").and_then(|section| trust::keys(section, files));
     let (keyring, keys) = keys.unzip();
     let bank = root.section("bank").map(|section| outward::bank(section, files)).unwrap_or_default();
@@ -212,12 +209,12 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
     let registrars = root.optional_section("registration").map(|section| trust::registrars(section, files, mode));
     let hint_issuers = trust::issuers(root.sections("login_hint_token_issuers"), files);
     let storage = root.section("store").and_then(|section| store::read(section, files, mode));
-    let audit = read_audit(root.optional_section("audit"), files);
+    let audit = telemetry::audit(root.optional_section("audit"), files);
     if mode == Some(Mode::Production) && matches!(audit, Ok(None)) {
-        root.fault("audit", "is missing: in production what happens is recorded in a file; give [audit] file");
+        root.fault("audit", "is missing: in production what happens is kept; give [audit] file, syslog or stdout");
     }
-    let log = root.section("log").and_then(read_log);
-    let collector = root.optional_section("telemetry").map(|section| telemetry::read(section, files));
+    let log = root.section("log").and_then(telemetry::log);
+    let collector = root.optional_section("telemetry").map(|section| telemetry::collector(section, files));
     let entries = (root.sections("clients"), root.sections("resource_servers"));
     let Served { listen, internal_listen, issuer, profile: text, pseudonyms, user_code } = server;
     let offer = Offer {
@@ -302,100 +299,4 @@ fn profile(root: &Section<'_>, text: Option<String>, issuer: Issuer) -> Profile 
     read.unwrap_or_else(|| {
         Profile::load(FAPI_CIBA_ID1, issuer).expect("the profile that is compiled in stands on the floor")
     })
-}
-
-fn read_tls(mut section: Section<'_>, files: &Files) -> Option<Arc<rustls::ServerConfig>> {
-    let p256 = files.identity(&mut section, "p256_certificate", "p256_key");
-    let rsa = files.identity(&mut section, "rsa_certificate", "rsa_key");
-    let fits = |key: &str, made: Result<Arc<CertifiedKey>, Failed>| {
-        made.map_err(|why| section.fault(key, &why.to_string())).ok()
-    };
-    let p256 = p256.and_then(|chain| fits("p256_key", tls::p256(chain)));
-    let rsa = rsa.and_then(|chain| fits("rsa_key", tls::rsa(chain)));
-    let certificates = p256.zip(rsa).map(|(p256, rsa)| Certificates { p256, rsa });
-    let config = certificates
-        .and_then(|certificates| tls::config(certificates).map_err(|why| section.fault("", &why.to_string())).ok());
-    section.end();
-    config
-}
-
-fn read_authorities(mut section: Section<'_>, files: &Files) -> Option<Authorities> {
-    let roots = section.string("authorities").and_then(|path| files.authorities(&section, "authorities", &path));
-    let mut crls = Vec::new();
-    for path in section.optional_strings("crls").unwrap_or_default() {
-        crls.extend(files.crls(&section, "crls", &path).unwrap_or_default());
-    }
-    let built = roots.map(|roots| Authorities::new(roots, crls));
-    let authorities = built.and_then(|built| built.map_err(|why| section.fault("", &why.to_string())).ok());
-    section.end();
-    authorities
-}
-
-fn read_limits(section: Option<Section<'_>>) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(mut section) = section {
-        let within =
-            |found: Option<u64>, default: usize| found.and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
-        limits.connections = within(section.optional_number("connections", 1..=1_000_000), limits.connections);
-        let each = section.optional_number("connections_per_address", 1..=1_000_000);
-        limits.connections_per_address = within(each, limits.connections_per_address);
-        limits.leave = section.optional_number("leave_seconds", 0..=300).map_or(limits.leave, Duration::from_secs);
-        section.end();
-    }
-    limits
-}
-
-fn read_balancers(section: Option<Section<'_>>) -> Balancers {
-    let mut networks = Vec::new();
-    if let Some(mut section) = section {
-        for text in section.strings("from").unwrap_or_default() {
-            match network(&text) {
-                Ok(network) => networks.push(network),
-                Err(why) => section.fault("from", &format!("\"{text}\" {why}")),
-            }
-        }
-        section.end();
-    }
-    Balancers::at(networks)
-}
-
-/// An address, or a network of them as CIDR (RFC 4632 §3.1); not all there are, since whoever is meant is believed.
-fn network(text: &str) -> Result<IpNet, String> {
-    let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-    let network = address.or_else(|_| text.parse::<IpNet>());
-    let network = network.map_err(
-        |_| "is neither an address nor a network; give those of your balancers, as in 192.0.2.7 or 10.0.0.0/8",
-    )?;
-    if network.prefix_len() == 0 {
-        return Err("is everybody, who could then come by any address; give the addresses of your balancers".into());
-    }
-    if network.addr() != network.network() {
-        return Err(format!(
-            "is an address within a network; give the one or the other, {} or {}",
-            network.addr(),
-            network.trunc()
-        ));
-    }
-    Ok(network)
-}
-
-/// The file that what happens is recorded in.
-fn read_audit(section: Option<Section<'_>>, files: &Files) -> Result<Option<PathBuf>, Noted> {
-    let Some(mut section) = section else { return Ok(None) };
-    let path = section.string("file").and_then(|path| files.to_be_written(&section, "file", &path));
-    section.end();
-    path.map(Some).ok_or(Noted)
-}
-
-fn read_log(mut section: Section<'_>) -> Option<Log> {
-    let format = section.choice("format", &[("json", Format::Json), ("pretty", Format::Pretty)]);
-    let levels = [
-        ("error", LevelFilter::ERROR),
-        ("warn", LevelFilter::WARN),
-        ("info", LevelFilter::INFO),
-        ("debug", LevelFilter::DEBUG),
-    ];
-    let level = section.choice("level", &levels);
-    section.end();
-    Some(Log { format: format?, level: level? })
 }

@@ -1,23 +1,61 @@
-//! `[telemetry]`: the collector that spans and metrics go to, and how much of them.
+//! `[log]`, `[telemetry]` and `[audit]`: what a server tells of itself, and where that goes.
 
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use rustls::RootCertStore;
+use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
+use crate::audit::ledger::Ledger;
 use crate::config::files::Files;
 use crate::config::outward;
-use crate::config::reader::Section;
+use crate::config::reader::{Noted, Section};
 use crate::outbound::Identity;
 use crate::secret::Secret;
 use crate::telemetry::collector::{Collector, Protocol};
+use crate::telemetry::{Format, Log};
 
 /// How often metrics leave, in seconds, where nothing is said of it.
 const METRICS_EVERY: u64 = 60;
 
+/// What is logged, and how.
+pub(super) fn log(mut section: Section<'_>) -> Option<Log> {
+    let format = section.choice("format", &[("json", Format::Json), ("pretty", Format::Pretty)]);
+    let levels = [
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+    ];
+    let level = section.choice("level", &levels);
+    section.end();
+    Some(Log { format: format?, level: level? })
+}
+
+/// Where what happens is kept: in one of three places.
+pub(super) fn audit(section: Option<Section<'_>>, files: &Files) -> Result<Option<Ledger>, Noted> {
+    let Some(mut section) = section else { return Ok(None) };
+    let named = ["file", "syslog", "stdout"].into_iter().filter(|key| section.has(key)).count();
+    if named != 1 {
+        section.fault(
+            "",
+            "has to name one place: file, a path; syslog, the path of its socket, as in \"/dev/log\"; or stdout = true",
+        );
+    }
+    let file =
+        section.optional_string("file").map(|path| files.to_be_written(&section, "file", &path).map(Ledger::File));
+    let syslog = section.optional_string("syslog").map(|path| Some(Ledger::Syslog(path.into())));
+    let output = section.optional_flag("stdout").map(|given| given.then_some(Ledger::Output));
+    if output == Some(None) {
+        section.fault("stdout", "is true, or left out");
+    }
+    section.end();
+    file.or(syslog).or(output).flatten().filter(|_| named == 1).map(Some).ok_or(Noted)
+}
+
 /// The collector, how to come there, and how much to tell it.
-pub(super) fn read(mut section: Section<'_>, files: &Files) -> Option<Collector> {
+pub(super) fn collector(mut section: Section<'_>, files: &Files) -> Option<Collector> {
     let url = section.string("otlp").and_then(|text| origin(&section, &text));
     let protocol = section.choice("protocol", &[("http", Protocol::Http), ("grpc", Protocol::Grpc)]);
     let encrypted = url.as_ref().is_none_or(|url| url.starts_with("https:"));

@@ -24,6 +24,7 @@ mod kubernetes;
 mod manual;
 mod observability;
 mod pod;
+mod recorded;
 mod reload;
 mod serve;
 mod serve_store;

@@ -6,6 +6,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
 
 use crate::audit::Event;
+use crate::audit::ledger::Ledger;
 use crate::cli::keys::shown::{changes, json, one, table};
 use crate::cli::keys::{Command, Options};
 use crate::cli::operator::{How, Refused, confirm, load, own, recorded, say, unusable, user};
@@ -35,7 +36,7 @@ fn terms() -> Terms {
 struct Keys {
     /// Where the configuration is.
     path: PathBuf,
-    audit: Option<PathBuf>,
+    audit: Option<Ledger>,
     folder: Folder,
     json: bool,
 }
@@ -182,7 +183,7 @@ impl Keys {
         let digests = (folder::digest(&before), after.digest());
         let event = |kid| Event::KeysChanged { by: &by, did, kid, before: digests.0, after: digests.1 };
         let events: Vec<Event<'_>> = kids.iter().map(|kid| event(kid.as_str())).collect();
-        recorded((self.audit.as_deref(), &by, did), &events, || {
+        recorded((self.audit.as_ref(), &by, did), &events, || {
             let put = || -> Result<(), String> {
                 if !draft.fresh.is_empty() {
                     // Where nothing says which key signs, a key more would be one too many.

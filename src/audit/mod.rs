@@ -1,29 +1,18 @@
-//! [`Audit`]: what happened, one line of JSON each. What is recorded is on the disk before anybody is told of it; ids and tokens are digests.
+//! [`Audit`]: what happened, one line of JSON each. What is recorded is where it is kept before anybody is told of it: in a file, on the disk. Ids and tokens are digests.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+pub mod ledger;
+mod pen;
+
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
+use crate::audit::ledger::Ledger;
+use crate::audit::pen::Pen;
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
 use crate::secret::Digest;
-
-/// How many lines are written at once before the disk is waited for.
-const MOST_AT_ONCE: usize = 1_000;
-
-/// How long the disk may take.
-const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -111,19 +100,9 @@ impl Event<'_> {
 pub enum Audit {
     /// To the log, with everything else. For development: a log may lose lines.
     Log,
-    /// To a file of their own.
-    File(Pen),
+    /// To a place of their own.
+    Kept(Pen),
 }
-
-/// The hand of the one thread that writes a file.
-#[derive(Clone, Debug)]
-pub struct Pen {
-    lines: Sender<Waiting>,
-    failing: Arc<AtomicBool>,
-}
-
-/// A line, and who waits for it to be on the disk.
-type Waiting = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -135,20 +114,17 @@ struct Line<'a> {
 }
 
 impl Audit {
-    /// Appends to the file at `path`, which only its owner may read.
+    /// Keeps what happens at `ledger`.
     ///
     /// # Errors
     /// The thread that writes cannot be started.
-    pub fn to(path: &Path) -> io::Result<Self> {
-        let (pen, lines) = channel();
-        let path = path.to_owned();
-        thread::Builder::new().name("audit".into()).spawn(move || write(&path, &lines))?;
-        Ok(Self::File(Pen { lines: pen, failing: Arc::default() }))
+    pub fn to(ledger: impl Into<Ledger>) -> io::Result<Self> {
+        Pen::at(ledger.into()).map(Self::Kept)
     }
 
     /// Whether the last event could not be recorded.
     pub fn is_failing(&self) -> bool {
-        matches!(self, Self::File(pen) if pen.failing.load(Ordering::Relaxed))
+        matches!(self, Self::Kept(pen) if pen.is_failing())
     }
 
     /// Looks whether events can be recorded, where the last one could not.
@@ -159,10 +135,10 @@ impl Audit {
         if self.is_failing() { self.record(Event::Resumed, None, now).await } else { Ok(()) }
     }
 
-    /// Records `event`, which a request from `address` brought about, if one did; it is on the disk when this returns.
+    /// Records `event`, which a request from `address` brought about, if one did; it is kept when this returns.
     ///
     /// # Errors
-    /// [`Reason::TemporarilyUnavailable`]: it cannot be written. What it is about must not be told.
+    /// [`Reason::TemporarilyUnavailable`]: it cannot be. What it is about must not be told.
     pub async fn record(&self, event: Event<'_>, address: Option<IpAddr>, now: Timestamp) -> Result<(), Rejection> {
         let line = Line { at: now.seconds(), event, address };
         let mut line = serde_json::to_vec(&line).expect("an event is a plain struct");
@@ -171,94 +147,20 @@ impl Audit {
                 tracing::info!(audit = %String::from_utf8_lossy(&line), "audit");
                 Ok(())
             }
-            Self::File(pen) => {
+            Self::Kept(pen) => {
                 line.push(b'\n');
-                let written = pen.write(line).await;
-                pen.failing.store(written.is_err(), Ordering::Relaxed);
-                written.map_err(|error| {
-                    tracing::error!(%error, "the audit file cannot be written; nothing is issued");
-                    Rejection::new(Reason::TemporarilyUnavailable, "audit", "the audit file cannot be written")
+                pen.write(line).await.map_err(|error| {
+                    tracing::error!(%error, ledger = %pen.ledger(), "what happens cannot be recorded; nothing is issued");
+                    Rejection::new(Reason::TemporarilyUnavailable, "audit", "what happens cannot be recorded")
                 })
             }
         }
     }
 }
 
-impl Pen {
-    async fn write(&self, line: Vec<u8>) -> io::Result<()> {
-        let (tell, written) = oneshot::channel();
-        let gone = || io::Error::other("the thread that writes it is gone");
-        self.lines.send((line, tell)).map_err(|_| gone())?;
-        match timeout(DEADLINE, written).await {
-            Ok(written) => written.map_err(|_| gone())?,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-}
-
-/// Writes lines as they come, many at once where many wait, and waits for the disk before it says so. A file that fails is opened anew.
-fn write(path: &Path, lines: &Receiver<Waiting>) {
-    let mut page = None;
-    while let Ok((mut text, first)) = lines.recv() {
-        let mut waiting = vec![first];
-        while let Some((line, tell)) = (waiting.len() < MOST_AT_ONCE).then(|| lines.try_recv().ok()).flatten() {
-            text.extend_from_slice(&line);
-            waiting.push(tell);
-        }
-        let written = append(&mut page, path, &text);
-        if written.is_err() {
-            page = None;
-        }
-        for tell in waiting {
-            let said = written.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
-            // Who does not wait any more does not need to know.
-            tell.send(said).ok();
-        }
-    }
-}
-
-/// Appends `text`, all of it or nothing: what was begun is cut off again, so that the next line is a line.
-fn append(page: &mut Option<File>, path: &Path, text: &[u8]) -> io::Result<()> {
-    let moved = |file: &File| {
-        let there = std::fs::metadata(path).and_then(|there| Ok((there, file.metadata()?)));
-        !there.is_ok_and(|(there, ours)| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
-    };
-    if page.as_ref().is_some_and(moved) {
-        *page = None;
-    }
-    let file = match page {
-        Some(file) => file,
-        none => none.insert(open(path)?),
-    };
-    // Another process may write to it, too: an operator's command, for one. What it wrote is not cut off.
-    file.lock()?;
-    let before = file.metadata()?.len();
-    let written = file.write_all(text).and_then(|()| file.sync_data());
-    let tidied = if written.is_err() { file.set_len(before) } else { Ok(()) };
-    file.unlock()?;
-    tidied.and(written)
-}
-
-/// Opens the file, and sees to it that it will be found after a power cut. A line that a power cut broke off is ended.
-fn open(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()?;
-    if file.seek(SeekFrom::End(-1)).is_ok() {
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
