@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// RFC 5424 §6.2.1: facility 10 (security and authorization), severity 6 (informational).
+/// As syslog(3) writes it: facility 10 (security and authorization), severity 6 (informational).
 const PRIORITY: u32 = 10 * 8 + 6;
 
 /// How long the system's log may take to take a line.
@@ -53,6 +53,14 @@ pub(super) enum Page {
 }
 
 impl Ledger {
+    /// How many lines are kept or lost together: as many as wait, where the disk is waited for; elsewhere each by itself.
+    pub(super) const fn most_at_once(&self) -> usize {
+        match self {
+            Self::File(_) => 1_000,
+            Self::Syslog(_) | Self::Output | Self::Error => 1,
+        }
+    }
+
     /// Appends `text`, whole lines, and comes back when they are kept.
     pub(super) fn append(&self, page: &mut Option<Page>, text: &[u8]) -> io::Result<()> {
         let page = match page {
@@ -137,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc5424_6_2_1_each_line_is_a_message_to_the_systems_log_and_a_log_that_is_restarted_is_found_again() {
+    fn each_line_is_a_message_to_the_systems_log_and_a_log_that_is_restarted_is_found_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         let ledger = Ledger::Syslog(path.clone());

@@ -62,7 +62,7 @@ pub enum Event<'a> {
     TokenRevoked { by: &'a str, token: Digest },
     /// What was recorded just before, by the same operator, was not done, or not to its end.
     NotDone { by: &'a str, did: &'a str },
-    /// The file can be written again, after it could not.
+    /// What happens can be recorded again, after it could not. What was on its way then may stand just before this, and was refused all the same.
     Resumed,
 }
 
@@ -277,5 +277,34 @@ mod tests {
         assert_eq!(late.expect_err("somebody else writes").reason, Reason::TemporarilyUnavailable);
         other.unlock().expect("it was ours");
         audit.record(approved(), None, AT).await.expect("it can be written");
+        let lines = std::fs::read_to_string(&path).expect("it is there").lines().count();
+        assert!(lines <= 3, "{lines}: of what was refused, only what was already on its way");
+    }
+
+    /// Of what is refused because the disk is not there, nothing is written when it is there again.
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_written_and_not_everything_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.jsonl");
+        let audit = Audit::to(&path).expect("a thread");
+        audit.record(approved(), None, AT).await.expect("it can be written");
+        let other = File::open(&path).expect("there");
+        other.lock().expect("it is free");
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..12_000 {
+            let audit = audit.clone();
+            crowd.spawn(async move { audit.record(approved(), None, AT).await.is_ok() });
+        }
+        assert!(!crowd.join_all().await.into_iter().any(|written| written));
+        other.unlock().expect("it was ours");
+        while audit.record(Event::Resumed, None, AT).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        let lines = text.lines().count();
+        assert!(
+            lines <= 1 + 1_000 + 1 && text.ends_with("\"resumed\"}\n"),
+            "{lines}: what was on its way, and no more"
+        );
     }
 }
