@@ -81,6 +81,11 @@ impl Digest {
         Self::of(&joined)
     }
 
+    /// A number that follows from it, for drawing lots.
+    pub fn lot(&self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
     /// A digest that was taken apart before.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

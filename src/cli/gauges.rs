@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::config::files::Ending;
 use crate::endpoint::Server;
 
 /// Has the metrics of `server` show what there is to see of it.
 pub(super) fn show(server: &Arc<Server>, config: &Config) {
     let metrics = server.metrics();
-    let asked = server.clone();
+    let asked = Arc::downgrade(server);
     let ready = move |tell: &mut dyn FnMut(String, f64)| {
-        let (store, audit) = asked.health();
+        let Some((store, audit)) = asked.upgrade().map(|server| server.health()) else { return };
         for (part, well) in [("store", store), ("audit", audit)] {
             tell(part.to_owned(), if well { 1.0 } else { 0.0 });
         }
     };
     metrics.gauge(("countersign.ready", "", "Whether a part can be relied on"), "part", ready);
-    let (asked, clock) = (server.clone(), server.clock());
+    let (asked, clock) = (Arc::downgrade(server), server.clock());
     let ages = move |tell: &mut dyn FnMut(String, f64)| {
         let now = clock.now();
-        for (alg, since) in asked.signs_since(now) {
+        for (alg, since) in asked.upgrade().map(|server| server.signs_since(now)).unwrap_or_default() {
             tell(alg.to_owned(), seconds(now.since(since)));
         }
     };
@@ -28,9 +29,9 @@ pub(super) fn show(server: &Arc<Server>, config: &Config) {
     let certificates = config.certificates.clone();
     let ends = move |tell: &mut dyn FnMut(String, f64)| {
         let mut first = BTreeMap::new();
-        for (path, end) in certificates.value().iter() {
-            let soonest = first.entry(path.clone()).or_insert(*end);
-            *soonest = (*soonest).min(*end);
+        for Ending { path, ends, .. } in certificates.value().iter() {
+            let soonest = first.entry(path.clone()).or_insert(*ends);
+            *soonest = (*soonest).min(*ends);
         }
         for (path, end) in first {
             tell(path, seconds(end.seconds()));

@@ -9,8 +9,10 @@ use tokio::signal::unix::Signal;
 use tokio::time::sleep;
 
 use crate::config::Config;
+use crate::config::files::Ending;
 use crate::config::look::Look;
 use crate::config::reader::Fault;
+use crate::current::Current;
 use crate::endpoint::Server;
 
 /// How often to look.
@@ -34,14 +36,16 @@ pub(super) async fn watch(path: PathBuf, (running, server): (Arc<Config>, Arc<Se
             changed.then(|| Config::load(&path))
         });
         let outcome = match read.await {
-            Ok(None) => continue,
-            Ok(Some(Ok(fresh))) => apply(&fresh, (&running, &server)).map(|()| fresh.files),
+            Ok(None) if failed.is_none() => continue,
+            // What could not be used is gone again: there is nothing to take.
+            Ok(None) => Ok((true, seen.clone())),
+            Ok(Some(Ok(fresh))) => apply(&fresh, (&running, &server)).map(|whole| (whole, fresh.files)),
             Ok(Some(Err(faults))) => Err(unusable(&faults)),
             Err(error) => Err(format!("the configuration could not be read: {error}; {STAYS}")),
         };
         match outcome {
-            Ok(files) => {
-                server.metrics().reloaded(true);
+            Ok((whole, files)) => {
+                server.metrics().reloaded(whole);
                 tell(&seen, &files);
                 (seen, failed) = (files, None);
             }
@@ -61,7 +65,8 @@ fn unusable(faults: &[Fault]) -> String {
     format!("the configuration cannot be used as it is now ({}); {STAYS}", faults.join("; "))
 }
 
-fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<(), String> {
+/// Takes from `fresh` what can be taken without a restart; whether that was everything.
+fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<bool, String> {
     let same_rules = fresh.profile == running.profile;
     let clients = same_rules.then(|| fresh.clients.clone());
     server
@@ -69,7 +74,7 @@ fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<(), St
         .map_err(|why| format!("the keys cannot be used as they are now: {why}; {STAYS}"))?;
     running.tls.follow(&fresh.tls);
     running.authorities.follow(&fresh.authorities);
-    running.certificates.follow(&fresh.certificates);
+    running.certificates.follow(&in_use(&fresh.certificates.value(), &running.certificates.value()));
     if same_rules {
         tracing::info!("keys, the server's certificates, authorities, CRLs and clients were read again");
     } else {
@@ -77,12 +82,23 @@ fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<(), St
             "the rules, or what [server] and the sections beside it offer, have changed, which takes a restart: until then clients stay as they were; keys, the server's certificates, authorities and CRLs were read again"
         );
     }
-    Ok(())
+    Ok(same_rules)
+}
+
+/// The certificates that are in use: of those that are read at a start alone, the ones that were there `before`.
+fn in_use(now: &[Ending], before: &[Ending]) -> Current<Vec<Ending>> {
+    let taken = now.iter().filter(|one| is_taken(&one.key));
+    Current::new(taken.chain(before.iter().filter(|one| !is_taken(&one.key))).cloned().collect())
+}
+
+/// Whether what is named at `key` is taken without a restart.
+fn is_taken(key: &str) -> bool {
+    TAKEN.iter().any(|taken| key.starts_with(taken))
 }
 
 /// Names what has changed and is read at a start alone.
 fn tell(before: &[Look], after: &[Look]) {
-    let other = |look: &&Look| !look.key.is_empty() && !TAKEN.iter().any(|taken| look.key.starts_with(taken));
+    let other = |look: &&Look| !look.key.is_empty() && !is_taken(&look.key);
     let mut changed: Vec<&str> =
         after.iter().filter(other).filter(|look| !before.contains(look)).map(|look| look.key.as_str()).collect();
     changed.dedup();

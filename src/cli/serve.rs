@@ -42,7 +42,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 fn start(path: &Path, config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let within = runtime.enter();
-    let telemetry = telemetry::install(config.log, config.collector.as_ref(), uuid(&secret::System))?;
+    let telemetry = telemetry::install(config.log, config.collector.as_ref(), &uuid(&secret::System))?;
     let served = runtime.block_on(listen(path, config, telemetry.metrics.clone()));
     telemetry.end();
     drop(within);

@@ -11,6 +11,7 @@ use crate::cli::operator::{Refused, ended, say};
 use crate::cli::{check, shown};
 use crate::clock::{Clock as _, System, Timestamp};
 use crate::config::Config;
+use crate::config::files::Ending;
 use crate::config::store::Storage;
 use crate::jose::life::State;
 use crate::keys::Manifest;
@@ -105,7 +106,7 @@ fn becomes(changes: Option<Timestamp>) -> String {
 
 fn certificates(config: &Config, now: Timestamp) -> Vec<Line> {
     let mut seen = Vec::new();
-    for (path, ends) in config.certificates.value().iter() {
+    for Ending { path, ends, .. } in config.certificates.value().iter() {
         let days = ends.since(now) / DAY;
         let says = match days {
             ..0 => format!("ended on {}", shown::date(*ends)),

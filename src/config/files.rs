@@ -26,7 +26,18 @@ pub(super) struct Files {
     /// What was read, or would have been.
     read: RefCell<Vec<Look>>,
     /// When the certificates end that were read.
-    ends: RefCell<Vec<(String, Timestamp)>>,
+    ends: RefCell<Vec<Ending>>,
+}
+
+/// A file of certificates, and when the first of them ends.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Where the configuration names it.
+    pub key: String,
+    /// Its path there.
+    pub path: String,
+    /// When.
+    pub ends: Timestamp,
 }
 
 impl Files {
@@ -39,8 +50,8 @@ impl Files {
         }
     }
 
-    /// The certificates that were read, by their paths, and when they end.
-    pub(super) fn ends(&self) -> Vec<(String, Timestamp)> {
+    /// The certificates that were read.
+    pub(super) fn ends(&self) -> Vec<Ending> {
         self.ends.borrow().clone()
     }
 
@@ -65,8 +76,9 @@ impl Files {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
         match found {
             Ok(found) if !found.is_empty() => {
-                let ends = found.first().and_then(ends).map(|ends| (path.to_owned(), ends));
-                self.ends.borrow_mut().extend(ends);
+                let first = found.iter().filter_map(ends).min();
+                let ending = |ends| Ending { key: section.name(key), path: path.to_owned(), ends };
+                self.ends.borrow_mut().extend(first.map(ending));
                 Some(found)
             }
             _ => {

@@ -2,7 +2,7 @@
 //! at once, with the key and what to do about it. Secrets come from files alone.
 
 mod clients;
-mod files;
+pub mod files;
 mod issuer;
 pub mod look;
 mod outward;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use crate::audit::Audit;
 use crate::audit::ledger::Ledger;
-use crate::clock::{Clock, Timestamp};
-use crate::config::files::Files;
+use crate::clock::Clock;
+use crate::config::files::{Ending, Files};
 use crate::config::issuer::Served;
 use crate::config::look::Look;
 use crate::config::reader::{Fault, Faults, Section};
@@ -96,8 +96,8 @@ pub struct Config {
     pub keys: Folder,
     /// Every file and folder that was read for it, itself among them.
     pub files: Vec<Look>,
-    /// Every certificate in them, by its path there, and when it ends.
-    pub certificates: Current<Vec<(String, Timestamp)>>,
+    /// The certificates in them that are in use, and when they end.
+    pub certificates: Current<Vec<Ending>>,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -214,7 +214,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         root.fault("audit", "is missing: in production what happens is kept; give [audit] file, syslog or stdout");
     }
     let log = root.section("log").and_then(telemetry::log);
-    let collector = root.optional_section("telemetry").map(|section| telemetry::collector(section, files));
+    let collector = root.optional_section("telemetry").map(|section| telemetry::collector(section, files, mode));
     let entries = (root.sections("clients"), root.sections("resource_servers"));
     let Served { listen, internal_listen, issuer, profile: text, pseudonyms, user_code } = server;
     let offer = Offer {

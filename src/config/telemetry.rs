@@ -5,9 +5,10 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue};
 use rustls::RootCertStore;
 use tracing_subscriber::filter::LevelFilter;
-use url::Url;
+use url::{Host, Url};
 
 use crate::audit::ledger::Ledger;
+use crate::config::Mode;
 use crate::config::files::Files;
 use crate::config::outward;
 use crate::config::reader::{Noted, Section};
@@ -55,12 +56,21 @@ pub(super) fn audit(section: Option<Section<'_>>, files: &Files) -> Result<Optio
 }
 
 /// The collector, how to come there, and how much to tell it.
-pub(super) fn collector(mut section: Section<'_>, files: &Files) -> Option<Collector> {
+pub(super) fn collector(mut section: Section<'_>, files: &Files, mode: Option<Mode>) -> Option<Collector> {
     let url = section.string("otlp").and_then(|text| origin(&section, &text));
     let protocol = section.choice("protocol", &[("http", Protocol::Http), ("grpc", Protocol::Grpc)]);
     let encrypted = url.as_ref().is_none_or(|url| url.starts_with("https:"));
-    if !encrypted && section.has("trust") {
-        section.fault("trust", "is for https; otlp is http, where nobody shows a certificate");
+    if !encrypted {
+        for key in ["trust", "certificate", "key"].into_iter().filter(|key| section.has(key)) {
+            section.fault(key, "is for https; otlp is http, where nobody shows a certificate");
+        }
+        let here = url.as_ref().is_some_and(|url| Url::parse(url).is_ok_and(|url| is_loopback(&url)));
+        if mode == Some(Mode::Production) && !here {
+            section.fault(
+                "otlp",
+                "is http, which anybody on the way can read; production wants https, or a collector on this machine",
+            );
+        }
     }
     let trust = if encrypted {
         section.string("trust").and_then(|trust| match trust.as_str() {
@@ -101,11 +111,21 @@ fn origin(section: &Section<'_>, text: &str) -> Option<String> {
             && url.username().is_empty()
             && url.password().is_none()
     });
-    if url.is_none() || text.ends_with('/') {
+    let scheme = url.as_ref().is_some_and(|url| text.starts_with(url.scheme()));
+    if !scheme || text.ends_with('/') {
         section.fault("otlp", "has to be a URL without a path, as in https://collector.example:4318");
         return None;
     }
     Some(text.to_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// What every call carries, one a line, as `name: value`.
@@ -114,7 +134,9 @@ fn headers(section: &Section<'_>, files: &Files, path: &str) -> Option<Vec<(Stri
     let header = |line: &Secret| {
         let (name, value) = line.reveal().split_once(':')?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        let fine = HeaderName::try_from(&name).is_ok() && HeaderValue::from_str(value).is_ok();
+        // gRPC has other rules for names that end so.
+        let name_is_fine = HeaderName::try_from(&name).is_ok() && !name.ends_with("-bin");
+        let fine = name_is_fine && HeaderValue::from_str(value).is_ok();
         (fine && value.is_ascii()).then(|| (name, Secret::new(value.to_owned())))
     };
     let read: Option<Vec<_>> = lines.iter().map(header).collect();

@@ -80,6 +80,11 @@ fn network(text: &str) -> Result<IpNet, String> {
     let network = network.map_err(
         |_| "is neither an address nor a network; give those of your balancers, as in 192.0.2.7 or 10.0.0.0/8",
     )?;
+    if let IpAddr::V6(address) = network.addr()
+        && address.to_ipv4_mapped().is_some()
+    {
+        return Err("is a network of IPv4 written as one of IPv6; write it as IPv4".into());
+    }
     if network.prefix_len() == 0 {
         return Err("is everybody, who could then come by any address; give the addresses of your balancers".into());
     }

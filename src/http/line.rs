@@ -23,6 +23,12 @@ use crate::telemetry::metrics::{Answered, Class};
 /// FAPI 1.0 part 1 §6.2.1-8.
 const INTERACTION: HeaderName = HeaderName::from_static("x-fapi-interaction-id");
 
+/// The route of what leads nowhere.
+const NOWHERE: &str = "none";
+
+/// A method that no specification names.
+const OTHER: &str = "_OTHER";
+
 /// Which client the gate let through. Rides in the extensions of the request, where the door writes it down.
 #[derive(Clone, Default)]
 pub(super) struct Who(Arc<OnceLock<String>>);
@@ -63,16 +69,18 @@ pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, nex
 async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
     let method = standard(request.method());
     let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+        request.extensions().get::<MatchedPath>().map_or_else(|| NOWHERE.to_owned(), |path| path.as_str().to_owned());
     let span = tracing::info_span!(
         "request",
-        otel.name = format!("{method} {route}"),
+        otel.name = named(method, &route),
         otel.kind = "server",
         otel.status_code = Empty,
+        url.scheme = "https",
         http.request.method = method,
-        http.route = route,
+        http.route = (route != NOWHERE).then_some(&*route),
         http.response.status_code = Empty,
         error.type = Empty,
+        countersign.error = Empty,
         countersign.client.id = Empty,
     );
     if let Some(traceparent) = traceparent(request.headers()) {
@@ -131,8 +139,11 @@ async fn told(
     let span = Span::current();
     span.record("http.response.status_code", status);
     span.record("countersign.client.id", client);
-    span.record("error.type", error);
-    span.record("otel.status_code", (status >= 500).then_some("ERROR"));
+    span.record("countersign.error", error);
+    if status >= 500 {
+        span.record("error.type", status.to_string());
+        span.record("otel.status_code", "ERROR");
+    }
     response
 }
 
@@ -144,6 +155,12 @@ fn class(server: &Server, client_id: Option<&String>) -> Class {
         Role::Ciba(Ciba { delivery: Delivery::Poll, .. }) => Class::Poll,
         Role::Ciba(Ciba { delivery: Delivery::Ping(_), .. }) => Class::Ping,
     })
+}
+
+/// The name of a span (OpenTelemetry's conventions for HTTP).
+fn named(method: &str, route: &str) -> String {
+    let method = if method == OTHER { "HTTP" } else { method };
+    if route == NOWHERE { method.to_owned() } else { format!("{method} {route}") }
 }
 
 /// The one `traceparent`, if there is one (W3C Trace Context §3.2).
@@ -165,7 +182,7 @@ const fn standard(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::TRACE => "TRACE",
         Method::CONNECT => "CONNECT",
-        _ => "other",
+        _ => OTHER,
     }
 }
 

@@ -163,19 +163,26 @@ impl Outbound {
             http.request.method = request.method().as_str(),
             http.response.status_code = Empty,
             error.type = Empty,
+            otel.status_code = Empty,
             server.address = Empty,
+            server.port = Empty,
         );
         if let Whom::Named = self.whom {
             span.record("server.address", request.url().host_str());
+            span.record("server.port", request.url().port_or_known_default());
         }
         if let Some(value) = span.in_scope(context::traceparent).and_then(|value| HeaderValue::try_from(value).ok()) {
             request.headers_mut().insert(TRACEPARENT, value);
         }
         let answer = self.execute(request).instrument(span.clone()).await;
-        match &answer {
-            Ok(answer) => span.record("http.response.status_code", answer.status().as_u16()),
-            Err(Failed(cause)) => span.record("error.type", cause),
-        };
+        let status = answer.as_ref().map(|answer| answer.status().as_u16());
+        if let Ok(status) = status {
+            span.record("http.response.status_code", status);
+        }
+        if status.is_err() || status.is_ok_and(|status| status >= 400) {
+            span.record("error.type", status.map_or_else(|_| "_OTHER".to_owned(), |status| status.to_string()));
+            span.record("otel.status_code", "ERROR");
+        }
         answer
     }
 

@@ -35,9 +35,9 @@ pub mod path {
     /// Whether the process lives.
     pub const LIVE: &str = "/livez";
     /// Whether it can be relied on.
-    pub const METRICS: &str = "/metrics";
-    /// DOC
     pub const READY: &str = "/readyz";
+    /// What was counted and measured.
+    pub const METRICS: &str = "/metrics";
 }
 
 /// What one deployment offers beyond its rules, because it is set up for it.

@@ -1,14 +1,15 @@
 //! [`Collector`]: where spans and metrics go, over OTLP. Both leave from threads of their own, out of queues that are bounded: a collector that is slow, or gone, costs what
 //! it does not take, and no request its time.
 
-use std::collections::HashMap;
 use std::error::Error;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId, TraceState};
@@ -16,7 +17,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{
-    MetricExporter, SpanExporter as OtlpSpans, WithExportConfig, WithHttpConfig, WithTonicConfig,
+    MetricExporter, Protocol as Otlp, SpanExporter as OtlpSpans, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -24,7 +25,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    BatchConfigBuilder, BatchSpanProcessor, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
     SpanData, SpanExporter,
 };
 use rustls::ClientConfig;
@@ -32,7 +33,7 @@ use tokio::runtime::Handle;
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::secret::Secret;
+use crate::secret::{Digest, Secret};
 use crate::telemetry::metrics::{Exports, Signal};
 
 /// How long the collector may take to answer.
@@ -43,6 +44,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 const GATHERED: Duration = Duration::from_secs(1);
 /// How many spans wait at most; those that come then are lost.
 const WAITING: usize = 8_192;
+/// How many leave at once at most.
+const BATCH: usize = 512;
 
 /// Which of the two OTLP is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +74,8 @@ pub struct Collector {
 }
 
 /// Who tells.
-pub(super) fn resource(instance: String) -> Resource {
-    let own = [("service.version", env!("CARGO_PKG_VERSION").to_owned()), ("service.instance.id", instance)];
+pub(super) fn resource(instance: &str) -> Resource {
+    let own = [("service.version", env!("CARGO_PKG_VERSION").to_owned()), ("service.instance.id", instance.to_owned())];
     let own = own.map(|(name, value)| KeyValue::new(name, value));
     Resource::builder_empty().with_service_name("countersign").with_attributes(own).build()
 }
@@ -81,14 +84,18 @@ type Built<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 impl Collector {
     /// What has spans leave, if any are to.
-    pub(super) fn spans(&self, resource: Resource, exports: Arc<Exports>) -> Built<Option<SdkTracerProvider>> {
+    pub(super) fn spans(
+        &self,
+        (resource, instance): (Resource, &str),
+        exports: Arc<Exports>,
+    ) -> Built<Option<SdkTracerProvider>> {
         if self.traced_percent == 0 {
             return Ok(None);
         }
         let exporter = match self.protocol {
             Protocol::Http => {
-                let http = OtlpSpans::builder().with_http().with_endpoint(format!("{}/v1/traces", self.url));
-                http.with_http_client(self.http()).with_headers(self.plain_headers()).build()
+                let http = OtlpSpans::builder().with_http().with_protocol(Otlp::HttpBinary).with_timeout(DEADLINE);
+                http.with_endpoint(format!("{}/v1/traces", self.url)).with_http_client(self.http(&exports)?).build()
             }
             Protocol::Grpc => {
                 let grpc = OtlpSpans::builder().with_tonic().with_channel(self.grpc()?).with_timeout(DEADLINE);
@@ -96,9 +103,10 @@ impl Collector {
             }
         };
         let exporter = Watched { inner: exporter?, told: Told::new(exports, Signal::Spans) };
-        let batches = BatchConfigBuilder::default().with_max_queue_size(WAITING).with_scheduled_delay(GATHERED).build();
+        let batches = BatchConfigBuilder::default().with_max_queue_size(WAITING).with_max_export_batch_size(BATCH);
+        let batches = batches.with_scheduled_delay(GATHERED).build();
         let leaving = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
-        let sampled = Sampled(Sampler::TraceIdRatioBased(f64::from(self.traced_percent) / 100.0));
+        let sampled = Sampled { percent: self.traced_percent, salt: instance.to_owned() };
         let provider = SdkTracerProvider::builder().with_resource(resource).with_sampler(sampled);
         Ok(Some(provider.with_span_processor(leaving).build()))
     }
@@ -109,8 +117,8 @@ impl Collector {
         let Some(every) = self.metrics_every else { return Ok((exports, None)) };
         let exporter = match self.protocol {
             Protocol::Http => {
-                let http = MetricExporter::builder().with_http().with_endpoint(format!("{}/v1/metrics", self.url));
-                http.with_http_client(self.http()).with_headers(self.plain_headers()).build()
+                let http = MetricExporter::builder().with_http().with_protocol(Otlp::HttpBinary).with_timeout(DEADLINE);
+                http.with_endpoint(format!("{}/v1/metrics", self.url)).with_http_client(self.http(&exports)?).build()
             }
             Protocol::Grpc => {
                 let grpc = MetricExporter::builder().with_tonic().with_channel(self.grpc()?).with_timeout(DEADLINE);
@@ -132,8 +140,14 @@ impl Collector {
         }
     }
 
-    fn http(&self) -> OnRuntime {
-        OnRuntime(HyperClient::new(self.connector(), DEADLINE, None), Handle::current())
+    fn http(&self, exports: &Arc<Exports>) -> Built<OnRuntime> {
+        let client = HyperClient::new(self.connector(), DEADLINE, None);
+        Ok(OnRuntime {
+            client,
+            headers: self.metadata()?.into_headers(),
+            runtime: Handle::current(),
+            exports: exports.clone(),
+        })
     }
 
     fn grpc(&self) -> Built<Channel> {
@@ -141,15 +155,13 @@ impl Collector {
         Ok(endpoint.connect_with_connector_lazy(self.connector()))
     }
 
-    fn plain_headers(&self) -> HashMap<String, String> {
-        self.headers.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
-    }
-
     fn metadata(&self) -> Built<MetadataMap> {
         let mut metadata = MetadataMap::new();
         for (name, value) in &self.headers {
             let name: MetadataKey<Ascii> = name.parse()?;
-            metadata.insert(name, MetadataValue::try_from(value.reveal())?);
+            let mut value: MetadataValue<Ascii> = value.reveal().parse()?;
+            value.set_sensitive(true);
+            metadata.insert(name, value);
         }
         Ok(metadata)
     }
@@ -158,41 +170,59 @@ impl Collector {
 /// What reads metrics at each interval and has them leave.
 pub(super) type Leaving = PeriodicReader<Watched<MetricExporter>>;
 
-/// A client for threads that are not the runtime's.
+/// A client for threads that are not the runtime's, whose calls carry what they have to, whatever the environment says.
 #[derive(Debug)]
-struct OnRuntime(HyperClient<HttpsConnector<HttpConnector>>, Handle);
+struct OnRuntime {
+    client: HyperClient<HttpsConnector<HttpConnector>>,
+    headers: HeaderMap,
+    runtime: Handle,
+    exports: Arc<Exports>,
+}
 
 #[async_trait]
 impl HttpClient for OnRuntime {
-    async fn send_bytes(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
-        let client = self.0.clone();
-        self.1.spawn(async move { client.send_bytes(request).await }).await?
+    async fn send_bytes(&self, mut request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        request.headers_mut().extend(self.headers.clone());
+        let answer = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
+        self.exports.failed_for(answer.as_ref().err().map(|error| innermost(&**error)));
+        answer
     }
 }
 
-/// Which requests are traced: those of one of our own spans as it is; any other by its trace id, so that a caller who wants to be traced is not, for that.
+/// What began it all.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    iter::successors(Some(error), |error| (*error).source()).last().unwrap_or(error).to_string()
+}
+
+/// Which requests are traced: within a span of ours as that is; any other by its trace id and a word that callers do not know, so that nobody can choose one that is traced.
 #[derive(Clone, Debug)]
-struct Sampled(Sampler);
+struct Sampled {
+    percent: u8,
+    salt: String,
+}
+
+impl Sampled {
+    fn is_traced(&self, trace_id: TraceId) -> bool {
+        Digest::of_parts(&[&self.salt, &trace_id.to_string()]).lot() % 100 < u64::from(self.percent)
+    }
+}
 
 impl ShouldSample for Sampled {
     fn should_sample(
         &self,
         parent: Option<&Context>,
         trace_id: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        attributes: &[KeyValue],
-        links: &[Link],
+        _: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
     ) -> SamplingResult {
         let ours = parent.map(|parent| parent.span().span_context().clone());
-        match ours.filter(|ours| ours.is_valid() && !ours.is_remote()) {
-            None => self.0.should_sample(None, trace_id, name, kind, attributes, links),
-            Some(ours) => {
-                let sampled = ours.is_sampled();
-                let decision = if sampled { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop };
-                SamplingResult { decision, attributes: Vec::new(), trace_state: TraceState::NONE }
-            }
-        }
+        let ours = ours.filter(|ours| ours.is_valid() && !ours.is_remote());
+        let traced = ours.map_or_else(|| self.is_traced(trace_id), |ours| ours.is_sampled());
+        let decision = if traced { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop };
+        SamplingResult { decision, attributes: Vec::new(), trace_state: TraceState::NONE }
     }
 }
 
@@ -220,7 +250,8 @@ impl Told {
         let signal = self.signal.word();
         match (self.failing.swap(left.is_err(), Ordering::Relaxed), &left) {
             (false, Err(error)) => {
-                tracing::warn!(signal, %error, "the collector does not take what it is sent, which is lost until it does");
+                let cause = self.exports.cause();
+                tracing::warn!(signal, %error, cause, "the collector does not take what it is sent, which is lost until it does");
             }
             (true, Ok(())) => tracing::info!(signal, "the collector takes what it is sent again"),
             (true, Err(_)) | (false, Ok(())) => {}

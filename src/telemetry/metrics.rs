@@ -1,8 +1,8 @@
 //! [`Metrics`]: what is counted and measured. Each attribute is a word of a closed list, so the number of series is bounded whatever callers send;
 //! docs/telemetry.md lists them all, and tests/black_box/metrics.rs counts them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -23,6 +23,9 @@ macro_rules! words {
         pub enum $name { $($(#[$each])* $variant,)+ }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
             /// Its word.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
@@ -111,14 +114,26 @@ words! {
 
 /// How often something left for the collector, and how often it did not.
 #[derive(Debug, Default)]
-pub struct Exports([[AtomicU64; 2]; 2]);
+pub struct Exports {
+    counts: [[AtomicU64; 2]; 2],
+    cause: Mutex<Option<String>>,
+}
 
 impl Exports {
     const ALL: [(Signal, bool); 4] =
         [(Signal::Spans, true), (Signal::Spans, false), (Signal::Metrics, true), (Signal::Metrics, false)];
 
     fn of(&self, signal: Signal, left: bool) -> &AtomicU64 {
-        &self.0[usize::from(signal == Signal::Metrics)][usize::from(left)]
+        &self.counts[usize::from(signal == Signal::Metrics)][usize::from(left)]
+    }
+
+    /// Keeps what the last call failed for, if it did, for the log.
+    pub(super) fn failed_for(&self, cause: Option<String>) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+
+    pub(super) fn cause(&self) -> Option<String> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn count(&self, signal: Signal, left: bool) {
@@ -162,7 +177,7 @@ pub struct Metrics {
 impl Default for Metrics {
     /// Of a server that nobody installed anything for.
     fn default() -> Self {
-        Self::new(resource(String::new()), (Arc::default(), None))
+        Self::new(resource(""), (Arc::default(), None))
     }
 }
 
@@ -193,6 +208,11 @@ impl Metrics {
         let stale =
             stale.with_description("1 while changed files cannot be used, and everything stays as it was").build();
         stale.record(0, &[]);
+        let notifications = counter("countersign.notifications", "Pings, by what became of them");
+        for notification in Notification::ALL {
+            // A series that begins with its first event has no increase to alert on.
+            notifications.add(0, &[KeyValue::new("outcome", notification.word())]);
+        }
         Self {
             durations: seconds("http.server.request.duration", "How long requests took"),
             requests: counter("countersign.requests", "Requests, by what became of them"),
@@ -200,7 +220,7 @@ impl Metrics {
             audit: seconds("countersign.audit.duration", "How long it took until an event was on the disk"),
             store: seconds("db.client.operation.duration", "How long trips to the store took"),
             calls: seconds("countersign.call.duration", "How long calls to others took"),
-            notifications: counter("countersign.notifications", "Pings, by what became of them"),
+            notifications,
             handshakes: counter("countersign.handshakes", "Connections, by what their TLS handshake came to"),
             connections: meter
                 .i64_up_down_counter("countersign.connections")
@@ -222,9 +242,11 @@ impl Metrics {
             at.clone(),
             KeyValue::new("http.request.method", method),
             KeyValue::new("http.response.status_code", i64::from(status)),
+            KeyValue::new("url.scheme", "https"),
         ];
         self.durations.record(took.as_secs_f64(), &how);
-        let outcome = KeyValue::new("outcome", error.unwrap_or("ok"));
+        let otherwise = if status < 400 { "ok" } else { "failed" };
+        let outcome = KeyValue::new("outcome", error.unwrap_or(otherwise));
         self.requests.add(1, &[at, KeyValue::new("client.class", class.word()), outcome]);
     }
 
@@ -287,6 +309,15 @@ impl Metrics {
             look(&mut |word, value| seen.observe(value, &[KeyValue::new(by, word)]));
         };
         self.meter.f64_observable_gauge(name).with_unit(unit).with_description(says).with_callback(seen).build();
+    }
+
+    /// Log lines that nobody took are lost, and counted by `lost`.
+    pub(super) fn count_lines(&self, lost: impl Fn() -> usize + Send + Sync + 'static) {
+        self.meter
+            .u64_observable_counter("countersign.log.lost")
+            .with_description("Log lines that were lost, since nobody took them from standard error")
+            .with_callback(move |seen| seen.observe(lost() as u64, &[]))
+            .build();
     }
 
     /// All of it as Prometheus reads it, and the media type of that.

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Dispatch, Metadata};
+use tracing::{Dispatch, Level, Metadata};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -24,6 +25,9 @@ use crate::telemetry::metrics::Metrics;
 
 /// How long the last of it may take to leave when the server ends, for spans and for metrics.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How many log lines may wait.
+const LINES: usize = 16_384;
 
 /// The spans that are told to a collector are ours, and those of no library.
 const OURS: &str = "countersign";
@@ -51,14 +55,16 @@ pub struct Telemetry {
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
     spans: Option<SdkTracerProvider>,
+    log: Option<WorkerGuard>,
 }
 
 impl Telemetry {
-    /// Has the rest of it leave, and waits for that two seconds each for spans and metrics. To be called while the runtime is there.
+    /// Has the rest of it leave, and waits for that two seconds each for spans and metrics, and one for the log. To be called while the runtime is there.
     pub fn end(self) {
         // Whatever keeps the collector from taking it was logged when it began.
         self.spans.map(|spans| spans.shutdown_with_timeout(FAREWELL).ok());
         self.metrics.end(FAREWELL);
+        drop(self.log);
     }
 }
 
@@ -70,24 +76,26 @@ impl Telemetry {
 pub fn prepare<W>(
     (log, writer): (Log, W),
     collector: Option<&Collector>,
-    instance: String,
+    instance: &str,
 ) -> Result<(Dispatch, Telemetry), Box<dyn Error + Send + Sync>>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let told = |about: &Metadata<'_>| about.is_event() && !about.target().starts_with("opentelemetry");
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match log.format {
         Format::Json => lines.event_format(lines::Traced::default()).boxed(),
         Format::Pretty => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_target(false).boxed(),
     };
-    let lines = lines.with_filter(FilterFn::new(told).with_max_level_hint(log.level)).with_filter(log.level);
+    let lines = lines.with_filter(FilterFn::new(is_told).with_max_level_hint(log.level)).with_filter(log.level);
     let resource = collector::resource(instance);
     let (spans, metrics) = match collector {
         None => (None, Metrics::new(resource, (Arc::default(), None))),
         Some(collector) => {
             let (exports, leaving) = collector.metrics()?;
-            (collector.spans(resource.clone(), exports.clone())?, Metrics::new(resource, (exports, leaving)))
+            (
+                collector.spans((resource.clone(), instance), exports.clone())?,
+                Metrics::new(resource, (exports, leaving)),
+            )
         }
     };
     let traced = spans.as_ref().map(|spans| {
@@ -100,7 +108,16 @@ where
             .with_target(false)
             .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
     });
-    Ok((Dispatch::new(registry().with(lines).with(traced)), Telemetry { metrics: Arc::new(metrics), spans }))
+    let telemetry = Telemetry { metrics: Arc::new(metrics), spans, log: None };
+    Ok((Dispatch::new(registry().with(lines).with(traced)), telemetry))
+}
+
+/// Of our own whatever there is; of libraries nothing below `info`, for they would say whom clients have us call; and of those that tell the collector only that spans or metrics were lost, since [`collector`] says the rest.
+fn is_told(about: &Metadata<'_>) -> bool {
+    let ours = about.target().starts_with(OURS);
+    let lost = ["Dropp", "PartialSuccess"].iter().any(|word| about.name().contains(word));
+    let teller = about.target().starts_with("opentelemetry");
+    about.is_event() && (ours || (*about.level() <= Level::INFO && (!teller || lost)))
 }
 
 /// The same with the log on standard error, installed for this process.
@@ -110,9 +127,13 @@ where
 pub fn install(
     log: Log,
     collector: Option<&Collector>,
-    instance: String,
+    instance: &str,
 ) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
-    let (dispatch, telemetry) = prepare((log, io::stderr), collector, instance)?;
+    // A thread of its own writes lines, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and counted.
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stderr());
+    let lost = writer.error_counter();
+    let (dispatch, telemetry) = prepare((log, writer), collector, instance)?;
     tracing::dispatcher::set_global_default(dispatch)?;
-    Ok(telemetry)
+    telemetry.metrics.count_lines(move || lost.dropped_lines());
+    Ok(Telemetry { log: Some(guard), ..telemetry })
 }

@@ -292,7 +292,7 @@ async fn c_26_what_comes_from_strangers_is_not_written_down() {
 
     let lines = log.requests();
     assert_eq!(lines.len(), 7, "{}", log.text());
-    says(&lines[6], ("other", "/token", 405), Some(("invalid_request", "CIBA-7.1-1")));
+    says(&lines[6], ("_OTHER", "/token", 405), Some(("invalid_request", "CIBA-7.1-1")));
     says(&lines[0], ("GET", "none", 404), Some(("not_found", "HTTP")));
     says(&lines[1], ("POST", "/token", 401), Some(("invalid_client", "CA-16")));
     says(&lines[2], ("POST", "/introspect", 401), Some(("invalid_client", "CA-1")));

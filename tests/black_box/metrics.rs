@@ -16,7 +16,7 @@ use crate::teller::response;
 use crate::tpp::Tpp;
 use crate::wired::{metadata, till9, till10, wired};
 
-/// The series at the moment, without those of histograms' buckets, and their values.
+/// The series at the moment, and their values.
 struct Seen(BTreeMap<String, f64>);
 
 impl Seen {
@@ -106,7 +106,7 @@ async fn what_becomes_of_requests_is_counted_by_route_class_and_outcome() {
         ("countersign_audit_duration_seconds_count{outcome=\"ok\"}", 5.0),
         ("countersign_call_duration_seconds_count{call=\"identify\",outcome=\"ok\"}", 3.0),
         ("countersign_call_duration_seconds_count{call=\"prompt\",outcome=\"ok\"}", 2.0),
-        ("http_server_request_duration_seconds_count{http_request_method=\"POST\",http_response_status_code=\"200\",http_route=\"/introspect\"}", 1.0),
+        ("http_server_request_duration_seconds_count{http_request_method=\"POST\",http_response_status_code=\"200\",http_route=\"/introspect\",url_scheme=\"https\"}", 1.0),
         ("countersign_configuration_stale", 0.0),
     ]);
     assert!(seen.of("db_client_operation_duration_seconds_count{db_system_name=\"memory\"}") >= 12.0);

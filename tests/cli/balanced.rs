@@ -82,7 +82,7 @@ fn server(deployment: &Deployment, redis: u16) -> Serving {
         ("0.0.0.0:9444", "127.0.0.1:0"),
         ("redis:6379", &format!("127.0.0.1:{redis}")),
         ("leave_seconds = 20", "leave_seconds = 2"),
-        ("\"172.16.0.0/12\"", &format!("\"{}\"", Balancer::ADDRESS)),
+        ("\"172.28.0.10\"", &format!("\"{}\"", Balancer::ADDRESS)),
     ];
     Serving::at(&copy(deployment, "server.toml", &changes))
 }

@@ -102,9 +102,14 @@ fn a_server_is_asked_how_it_is_and_has_time_to_finish() {
         let asks = json!({"path": path, "port": "internal", "scheme": "HTTPS"});
         assert_eq!(container[probe]["httpGet"], asks, "{probe}");
     }
-    let sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().expect("no shell is needed");
+    assert_eq!(container["lifecycle"], Value::Null, "a server takes its leave by itself");
+    let config = fs::read_to_string(shipped(FOLDER).join("server.toml")).expect("it ships");
+    let leave = config.lines().find_map(|line| line.strip_prefix("leave_seconds = ")).expect("it is there");
+    let leave: u64 = leave.parse().expect("a number");
     let grace = pod["terminationGracePeriodSeconds"].as_u64().expect("a number");
-    assert!(sleep >= 5 && grace >= sleep + Limits::default().drain.as_secs() + 5, "{grace}");
+    // Longer than a connection may idle.
+    assert!(leave > Limits::default().head.as_secs(), "{leave}");
+    assert!(grace >= leave + Limits::default().drain.as_secs() + 5, "{grace}");
     // One goes before its successor comes: without a third, a single server would be left.
     assert_eq!((&servers["replicas"], &servers["updateStrategy"]["type"]), (&json!(3), &json!("RollingUpdate")));
     let budget = one("PodDisruptionBudget", "countersign")["spec"].clone();
@@ -173,10 +178,12 @@ fn nobody_speaks_to_anybody_but_as_is_said() {
         policy["ingress"],
         json!([{"ports": tcp("public".into())}, {"from": [of("bank"), of("monitoring")], "ports": tcp("internal".into())}])
     );
-    let [dns, redis, bank, clients] = list(&policy["egress"]) else { panic!("four ways out") };
+    let [dns, redis, bank, collector, clients] = list(&policy["egress"]) else { panic!("five ways out") };
     assert_eq!(dns["ports"], json!([{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]));
     assert_eq!(redis, &json!({"to": [of("redis")], "ports": tcp(6379.into())}));
     assert_eq!(bank, &json!({"to": [of("bank")], "ports": tcp(8443.into())}));
+    let ports = json!([{"protocol": "TCP", "port": 4317}, {"protocol": "TCP", "port": 4318}]);
+    assert_eq!(collector, &json!({"to": [of("monitoring")], "ports": ports}));
     assert_eq!(clients["ports"], tcp(443.into()));
     let [v4, v6] = list(&clients["to"]) else { panic!("two families") };
     assert_eq!((&v4["ipBlock"]["cidr"], &v6["ipBlock"]["cidr"]), (&json!("0.0.0.0/0"), &json!("::/0")));
@@ -198,7 +205,12 @@ fn tls_passes_through_and_the_banks_side_stays_inside() {
         assert_eq!(only["targetPort"], port);
     }
     let servers = servers();
-    assert_eq!(servers["serviceName"], "countersign-internal");
+    let each = one("Service", "countersign-pods")["spec"].clone();
+    assert_eq!(servers["serviceName"], "countersign-pods", "each has a name");
+    assert_eq!(
+        (&each["clusterIP"], &each["publishNotReadyAddresses"], &each["selector"]),
+        (&json!("None"), &json!(true), &ours())
+    );
     assert_eq!((&servers["selector"]["matchLabels"], &servers["template"]["metadata"]["labels"]), (&ours(), &ours()));
     let config = fs::read_to_string(shipped(FOLDER).join("server.toml")).expect("it ships");
     for port in list(&servers["template"]["spec"]["containers"][0]["ports"]) {

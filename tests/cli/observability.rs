@@ -206,14 +206,11 @@ fn a_real_prometheus_scrapes_the_server_and_goes_by_the_rules() {
     is("countersign_ready%7Bpart=%22store%22%7D", "1");
     is("countersign_configuration_stale", "0");
     is("count(countersign_certificate_not_after_seconds)", "5");
-    let rules = sooner_or_later("the rules are looked at", || {
+    let rules = sooner_or_later("the rules are looked at, and nothing is wrong", || {
         let rules = prometheus.ask("/api/v1/rules")?["data"]["groups"][0]["rules"].as_array()?.clone();
-        rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
+        rules.iter().all(|rule| rule["health"] == "ok" && rule["state"] == "inactive").then_some(rules)
     });
     assert_eq!(rules.len(), values(&text(RULES), "alert:").len());
-    for rule in rules {
-        assert_eq!((&rule["health"], &rule["state"]), (&"ok".into(), &"inactive".into()), "{rule:#}");
-    }
     deployment.append("\nstray = 1\n");
     is("countersign_configuration_stale", "1");
     is("ALERTS%7Balertstate=%22pending%22%7D", "1");

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::deployment::{Deployment, err};
+use crate::deployment::{Deployment, IN_PRODUCTION, err};
 use crate::server::free_port;
 use crate::serving::{Serving, sooner_or_later};
 
@@ -134,6 +134,7 @@ fn check_says_what_is_wrong_with_telemetry() {
         "https://localhost/v1/traces",
         "localhost:4317",
         "ftp://localhost",
+        "HTTPS://localhost:4317",
         "http://a@b",
         "http://b?c",
     ] {
@@ -144,10 +145,22 @@ fn check_says_what_is_wrong_with_telemetry() {
     telling(&format!("otlp = \"https://localhost:4317\"\n{rest}")).has_faults(&[("telemetry.trust", "is missing")]);
     telling(&format!("otlp = \"http://localhost:4317\"\n{rest}\n{ca}"))
         .has_faults(&[("telemetry.trust", "is for https")]);
+    telling(&format!("otlp = \"http://localhost:4317\"\n{rest}\n{identity}"))
+        .has_faults(&[("telemetry.certificate", "is for https"), ("telemetry.key", "is for https")]);
+    let production = |otlp: &str| {
+        telling(&format!("otlp = \"{otlp}\"\n{rest}")).edit("mode = \"development\"", IN_PRODUCTION);
+        err(&deployment.check()).contains("telemetry.otlp: is http, which anybody on the way can read")
+    };
+    assert!(production("http://collector.example:4317") && production("http://10.0.0.7:4317"));
+    assert!(
+        !production("http://localhost:4317")
+            && !production("http://127.0.0.1:4317")
+            && !production("http://[::1]:4317")
+    );
     deployment.expose("headers", 0o644);
     let with_headers = format!("otlp = \"http://localhost:4317\"\n{rest}\n{headers}");
     telling(&with_headers).has_faults(&[("telemetry.headers", "can be read by others")]);
-    for bad in ["no colon", "na me: x", "name: \u{fc}", ": x"] {
+    for bad in ["no colon", "key-bin: x", "na me: x", "name: \u{fc}", ": x"] {
         deployment.write("headers", bad);
         deployment.expose("headers", 0o600);
         telling(&with_headers).has_faults(&[("telemetry.headers", "a header a line")]);

@@ -56,7 +56,7 @@ struct Steps(Option<u64>);
 
 impl Visit for Steps {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "db.operation.batch.size" {
+        if field.name() == "countersign.steps" {
             self.0 = Some(value);
         }
     }
