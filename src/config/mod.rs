@@ -11,6 +11,7 @@ pub mod store;
 mod telemetry;
 mod trust;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::audit::Audit;
 use crate::clock::{Clock, Timestamp};
+use crate::config::clients::Entries;
 use crate::config::files::Files;
 use crate::config::issuer::Served;
 use crate::config::look::Look;
@@ -51,6 +53,7 @@ use crate::store::redis::place::Place;
 use crate::telemetry::collector::Collector;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{Format, Log};
+use crate::wire::json::Object;
 
 /// Whether weak wiring is tolerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// Who would be, but is out of service.
     pub disabled: Vec<Client>,
+    /// The metadata of all of them as they stand in the configuration, by `client_id`.
+    pub registrations: HashMap<String, Object>,
     /// The bank.
     pub authenticator: Arc<dyn Authenticator>,
     /// Whose word counts, and what this server signs with.
@@ -249,7 +254,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         root.fault("store.sealing_key", says);
     }
     root.end();
-    let (clients, disabled) = clients::read(entries, (&profile, files));
+    let Entries { in_service, disabled, registrations } = clients::read(entries, (&profile, files));
     let (authenticator, bank) = bank;
     let trust = Trust {
         bank,
@@ -269,8 +274,9 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         log: log?,
         collector: collector.map_or(Some(None), |read| read.map(Some))?,
         profile: Arc::new(profile),
-        clients,
+        clients: in_service,
         disabled,
+        registrations,
         authenticator: Arc::new(authenticator?),
         trust,
         storage: storage?,
