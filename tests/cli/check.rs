@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::deployment::{Deployment, check, err, out, shipped};
 
@@ -34,6 +35,24 @@ fn how_tokens_are_bound_is_said() {
         deployment.edit(entry, &format!("{entry}\ndisabled = true"));
     }
     says("0 registered");
+}
+
+#[test]
+fn the_configuration_is_deploy_server_toml_unless_another_is_named() {
+    let deployment = Deployment::new();
+    let root = deployment.config().parent().and_then(Path::parent).expect("above deploy").to_owned();
+    let run = |command: &str| {
+        let mut binary = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        binary.arg(command).current_dir(&root).output().expect("it runs")
+    };
+    let checked = run("check");
+    assert!(out(&checked).starts_with("deploy/server.toml: ok ("), "{}", err(&checked));
+    deployment.edit("kind = \"memory\"", "kind = \"paper\"");
+    for command in ["check", "serve"] {
+        let refused = run(command);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(err(&refused).ends_with("deploy/server.toml: 1 fault\n"), "{}", err(&refused));
+    }
 }
 
 #[test]
