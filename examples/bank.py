@@ -167,7 +167,7 @@ def main():
         ).hexdigest()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=file("ca.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(file("server-p256.pem"), file("server-p256.key"))
+        context.load_cert_chain(file("bank.pem"), file("bank.key"))
         decide = decision_call(options.decision, file("ca.pem"), (file("bank.pem"), file("bank.key")))
         server = Server(("127.0.0.1", options.listen), Webhook)
     except OSError as error:
