@@ -4,7 +4,7 @@
 It knows alice, and this terminal is her phone. docs/integrate.md goes through it; deploy/bank.md is the contract.
 
     ./target/release/countersign certs dev
-    ./target/release/countersign serve --config deploy/server.toml
+    ./target/release/countersign serve
     python3 examples/bank.py
 """
 
@@ -162,6 +162,9 @@ def main():
     parser.add_argument("--decision", default="https://localhost:9444/decision", help="where decisions go [%(default)s]")
     options = parser.parse_args()
     file = lambda name: str(options.certs / name)
+    for name in ("ca.pem", "countersign.pem", "bank.pem", "bank.key"):
+        if not (options.certs / name).is_file():
+            sys.exit(f"bank.py: there is no {file(name)}; `./target/release/countersign certs dev` makes it")
     try:
         Webhook.countersign = hashlib.sha256(
             ssl.PEM_cert_to_DER_cert((options.certs / "countersign.pem").read_text())
