@@ -89,7 +89,13 @@ impl Process {
     }
 
     /// The same, with the keys in that folder.
-    pub(crate) fn signing_with(keys: &Path, (port, webhook): (u16, &Webhook)) -> Self {
+    pub(crate) fn signing_with(keys: &Path, at: (u16, &Webhook)) -> Self {
+        let keys = keys.to_str().expect("UTF-8");
+        Self::with(at, |text| text.replace(pki().join("keys").to_str().expect("UTF-8"), keys))
+    }
+
+    /// The same, after `edit` had its way with the configuration.
+    pub(crate) fn with((port, webhook): (u16, &Webhook), edit: impl FnOnce(&str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("server.toml");
         let password = folder.path().join("password");
@@ -101,9 +107,8 @@ impl Process {
             .replace("\nlisten = \"127.0.0.1:9443\"", "\nlisten = \"127.0.0.1:0\"")
             .replace("\ninternal_listen = \"127.0.0.1:9444\"", "\ninternal_listen = \"127.0.0.1:0\"")
             .replace("https://localhost:9445", &webhook.url)
-            .replace(pki().join("keys").to_str().expect("UTF-8"), keys.to_str().expect("UTF-8"))
             .replace("format = \"pretty\"", "format = \"json\"");
-        fs::write(&path, text + "\n[audit]\nfile = \"audit.jsonl\"\n").expect("written");
+        fs::write(&path, edit(&text) + "\n[audit]\nfile = \"audit.jsonl\"\n").expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         let mut child =
             command.args(["serve", "--config"]).arg(&path).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -123,6 +128,13 @@ impl Process {
         let port =
             |name: &str| ready[name].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok()).expect("a port");
         Self { child, public: port("listen"), internal: port("internal_listen"), folder }
+    }
+
+    /// On `public`, which is its issuer's port, so that whoever looks for the issuer finds it; after `edit` had its way with the configuration.
+    pub(crate) fn found(public: u16, at: (u16, &Webhook), edit: impl FnOnce(&str) -> String) -> Self {
+        let port = format!("\nlisten = \"127.0.0.1:{public}\"");
+        let issuer = format!("https://localhost:{public}");
+        Self::with(at, |text| edit(&text.replace("\nlisten = \"127.0.0.1:0\"", &port).replace(ISSUER, &issuer)))
     }
 
     /// Its configuration.
