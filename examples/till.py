@@ -50,7 +50,7 @@ def sell(options, folder):
     certs, issuer = options.certs, options.issuer
     for name in ("ca.pem", "till.pem", "till.key", "till-es256.key", "till-ps256.key", "accounts-api-es256.key"):
         if not (certs / name).is_file():
-            raise Unable(f"there is no {name}; `./target/release/countersign certs dev` makes it")
+            raise Unable(f"there is no {certs / name}; `./target/release/countersign certs dev` makes it")
     trust = certs / "ca.pem"
     # Assertions by ES256 and requests by PS256: as the till is registered in deploy/server.toml.
     key, request_key = Key(certs / "till-es256.key", "ES256"), Key(certs / "till-ps256.key", "PS256")
