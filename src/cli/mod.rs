@@ -33,14 +33,14 @@ pub struct Cli {
 enum Command {
     /// Run the server until SIGTERM or SIGINT, then finish what was begun and exit
     Serve {
-        /// The configuration; deploy/server.toml is a commented example
-        #[arg(long, value_name = "FILE")]
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = "deploy/server.toml")]
         config: PathBuf,
     },
     /// Read a configuration and print every fault in it, with the key and what to do
     Check {
-        /// The configuration; deploy/server.toml is a commented example
-        #[arg(long, value_name = "FILE")]
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = "deploy/server.toml")]
         config: PathBuf,
     },
     /// The keys this server signs with: list, rotate, revoke

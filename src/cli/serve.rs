@@ -53,7 +53,11 @@ fn start(path: &Path, config: Config) -> Result<(), Box<dyn Error + Send + Sync>
 
 async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Result<()> {
     let bind = async |key: &str, address| {
-        let named = |error| io::Error::other(format!("server.{key} = \"{address}\": {error}"));
+        let named = |error: io::Error| {
+            let taken = "; another process listens there, perhaps another countersign: end that one, or change this";
+            let hint = if error.kind() == io::ErrorKind::AddrInUse { taken } else { "" };
+            io::Error::other(format!("server.{key} = \"{address}\": {error}{hint}"))
+        };
         TcpListener::bind(address).await.map_err(named)
     };
     let public = bind("listen", config.listen).await?;

@@ -1,7 +1,7 @@
 //! `[[clients]]` and `[[resource_servers]]`: who is registered. The members are those of the registration specs and mean here what they mean there
 //! ([`enrolment`]), except that `jwks` names a file, and that `disabled` takes an entry out of service.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -11,16 +11,26 @@ use crate::profile::Profile;
 use crate::profile::client::{CIBA_GRANT, Client};
 use crate::profile::enrolment::{self, Unfit};
 use crate::profile::members::{MEMBERS, RESOURCE_SERVER_MEMBERS};
+use crate::wire::json::Object;
 
-/// Reads both lists; entries with a fault are left out and their faults noted. Those that are disabled come second.
+/// What the entries come to.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) in_service: Vec<Client>,
+    pub(super) disabled: Vec<Client>,
+    /// What each of them was read from, by its `client_id`.
+    pub(super) registrations: HashMap<String, Object>,
+}
+
+/// Reads both lists; entries with a fault are left out and their faults noted.
 pub(super) fn read(
     (clients, resource_servers): (Vec<Section<'_>>, Vec<Section<'_>>),
     (profile, files): (&Profile, &Files),
-) -> (Vec<Client>, Vec<Client>) {
+) -> Entries {
     let mut taken = HashSet::new();
     let clients = clients.into_iter().map(|section| (section, true));
     let resource_servers = resource_servers.into_iter().map(|section| (section, false));
-    let (mut in_service, mut out) = (Vec::new(), Vec::new());
+    let mut entries = Entries::default();
     for (mut section, ciba) in clients.chain(resource_servers) {
         if let Some(id) = section.peek("client_id")
             && !taken.insert(id.to_owned())
@@ -28,12 +38,15 @@ pub(super) fn read(
             section.fault("client_id", "is taken by another entry");
         }
         let disabled = section.optional_flag("disabled").unwrap_or_default();
-        if disabled { &mut out } else { &mut in_service }.extend(client(section, ciba, (profile, files)));
+        if let Some((client, members)) = client(section, ciba, (profile, files)) {
+            entries.registrations.insert(client.client_id.clone(), members);
+            if disabled { &mut entries.disabled } else { &mut entries.in_service }.push(client);
+        }
     }
-    (in_service, out)
+    entries
 }
 
-fn client(mut section: Section<'_>, ciba: bool, (profile, files): (&Profile, &Files)) -> Option<Client> {
+fn client(mut section: Section<'_>, ciba: bool, (profile, files): (&Profile, &Files)) -> Option<(Client, Object)> {
     let client_id = section.string("client_id");
     if client_id.as_ref().is_some_and(|id| id.len() > 256 || !id.bytes().all(|byte| byte.is_ascii_graphic())) {
         section.fault("client_id", "has to be 1 to 256 visible ASCII characters");
@@ -56,5 +69,5 @@ fn client(mut section: Section<'_>, ciba: bool, (profile, files): (&Profile, &Fi
         }
     });
     section.end();
-    client_id.and(enrolled.ok())
+    client_id.and(enrolled.ok()).map(|client| (client, members))
 }

@@ -12,6 +12,7 @@ mod telemetry;
 mod transport;
 mod trust;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::audit::Audit;
 use crate::audit::ledger::Ledger;
 use crate::clock::Clock;
+use crate::config::clients::Entries;
 use crate::config::files::{Ending, Files};
 use crate::config::issuer::Served;
 use crate::config::look::Look;
@@ -50,6 +52,7 @@ use crate::store::redis::place::Place;
 use crate::telemetry::Log;
 use crate::telemetry::collector::Collector;
 use crate::telemetry::metrics::Metrics;
+use crate::wire::json::Object;
 
 /// Whether weak wiring is tolerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// Who would be, but is out of service.
     pub disabled: Vec<Client>,
+    /// The metadata of all of them as they stand in the configuration, by `client_id`.
+    pub registrations: HashMap<String, Object>,
     /// The bank.
     pub authenticator: Arc<dyn Authenticator>,
     /// Whose word counts, and what this server signs with.
@@ -252,7 +257,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         root.fault("store.sealing_key", says);
     }
     root.end();
-    let (clients, disabled) = clients::read(entries, (&profile, files));
+    let Entries { in_service, disabled, registrations } = clients::read(entries, (&profile, files));
     let (authenticator, bank) = bank;
     let trust = Trust {
         bank,
@@ -273,8 +278,9 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         log: log?,
         collector: collector.map_or(Some(None), |read| read.map(Some))?,
         profile: Arc::new(profile),
-        clients,
+        clients: in_service,
         disabled,
+        registrations,
         authenticator: Arc::new(authenticator?),
         trust,
         storage: storage?,

@@ -16,7 +16,7 @@ fn certs_dev_makes_what_the_shipped_configuration_needs() {
     let checked = deployment.check();
     assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
     assert!(
-        out(&checked).contains(": ok (https://localhost:9443, profile fapi-ciba-id1, 2 registered)"),
+        out(&checked).contains(": ok (https://localhost:9443, profile fapi-ciba-id1, 2 registered: "),
         "{}",
         out(&checked)
     );

@@ -1,6 +1,8 @@
 //! `countersign check`: every fault of a configuration at once, each with its key and what to do.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::deployment::{Deployment, check, err, out, shipped};
 
@@ -9,13 +11,47 @@ fn every_profile_has_an_example_that_holds() {
     for profile in fs::read_dir(shipped("profiles")).expect("there") {
         let name = profile.expect("readable").path().file_stem().expect("a name").to_str().expect("UTF-8").to_owned();
         let says = format!("\nprofile = \"{name}\"\n");
-        let of_it = |path: &std::path::Path| fs::read_to_string(path).is_ok_and(|text| text.contains(&says));
+        let of_it = |path: &Path| fs::read_to_string(path).is_ok_and(|text| text.contains(&says));
         let examples = fs::read_dir(shipped("deploy")).expect("there").map(|entry| entry.expect("readable").path());
         let example = examples.into_iter().find(|path| of_it(path)).unwrap_or_else(|| panic!("{name} has no example"));
         let deployment = Deployment::new();
         fs::copy(example, deployment.config()).expect("copied");
         let checked = deployment.check();
         assert!(checked.status.success(), "{name}: {}", err(&checked));
+    }
+}
+
+#[test]
+fn how_tokens_are_bound_is_said() {
+    let deployment = Deployment::new();
+    let says = |words: &str| {
+        let said = out(&deployment.check());
+        assert!(said.ends_with(&format!(", {words})\n")), "{said}");
+    };
+    says("2 registered: 1 bound by certificate, 1 for introspection");
+    deployment.edit("# dpop_bound_access_tokens = true", "dpop_bound_access_tokens = true");
+    says("2 registered: 1 bound by DPoP, 1 for introspection");
+    for entry in ["client_id = \"till-7\"", "client_id = \"accounts-api\""] {
+        deployment.edit(entry, &format!("{entry}\ndisabled = true"));
+    }
+    says("0 registered");
+}
+
+#[test]
+fn the_configuration_is_deploy_server_toml_unless_another_is_named() {
+    let deployment = Deployment::new();
+    let root = deployment.config().parent().and_then(Path::parent).expect("above deploy").to_owned();
+    let run = |command: &str| {
+        let mut binary = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        binary.arg(command).current_dir(&root).output().expect("it runs")
+    };
+    let checked = run("check");
+    assert!(out(&checked).starts_with("deploy/server.toml: ok ("), "{}", err(&checked));
+    deployment.edit("kind = \"memory\"", "kind = \"paper\"");
+    for command in ["check", "serve"] {
+        let refused = run(command);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(err(&refused).ends_with("deploy/server.toml: 1 fault\n"), "{}", err(&refused));
     }
 }
 

@@ -26,6 +26,7 @@ fn serve_says_which_port_is_taken() {
         assert_eq!(served.status.code(), Some(1));
         let said = err(&served);
         assert!(said.contains(&format!("server.{key} = \"127.0.0.1:{port}\": ")), "{said}");
+        assert!(said.contains("another process listens there"), "{said}");
     }
 }
 

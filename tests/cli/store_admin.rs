@@ -150,6 +150,31 @@ fn clients_of_the_configuration_are_shown_here_and_changed_there() {
 }
 
 #[test]
+fn a_registration_is_shown_whole_wherever_it_is() {
+    let place = Stored::new();
+    let id = place.add();
+    place.deployment.edit("# dpop_bound_access_tokens = true", "dpop_bound_access_tokens = true");
+    for (client_id, dpop) in [("till-7", Some(true)), (&id, None), ("accounts-api", None)] {
+        let shown = place.done(&["clients", "show", client_id, "--json"]);
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        let members = &shown["registration"]["members"];
+        assert_eq!(shown["registration"]["client_id"], client_id);
+        assert_eq!(members["client_name"], shown["client_name"]);
+        assert_eq!(members["dpop_bound_access_tokens"].as_bool(), dpop, "{shown}");
+        assert_eq!(members["token_endpoint_auth_signing_alg"], "ES256");
+        let key = &members["jwks"]["keys"][0];
+        assert!(key["x"].is_string() && key.get("d").is_none(), "{shown}");
+        if client_id != "accounts-api" {
+            assert_eq!(members["tls_client_certificate_bound_access_tokens"], dpop.is_none(), "{shown}");
+            assert_eq!(members["grant_types"], json!(["urn:openid:params:grant-type:ciba"]));
+            assert!(members["backchannel_authentication_request_signing_alg"].is_string(), "{shown}");
+        }
+        let table = place.done(&["clients", "show", client_id]);
+        assert!(table.ends_with(&format!("\n{members:#}\n")), "{table}");
+    }
+}
+
+#[test]
 fn what_lives_is_listed_and_ended_for_a_client_or_a_user() {
     let place = Stored::new();
     for (client, sub) in [("till-7", "alice"), ("till-7", "bob"), ("till-9", "alice")] {

@@ -146,6 +146,13 @@ impl Process {
         (self.child, self.ports) = serve(&self.config());
     }
 
+    /// On `public`, which is its issuer's port, so that whoever looks for the issuer finds it; after `edit` had its way with the configuration.
+    pub(crate) fn found(public: u16, at: (u16, &Webhook), edit: impl FnOnce(&str) -> String) -> Self {
+        let port = format!("\nlisten = \"127.0.0.1:{public}\"");
+        let issuer = format!("https://localhost:{public}");
+        Self::with(at, |text| edit(&text.replace("\nlisten = \"127.0.0.1:0\"", &port).replace(ISSUER, &issuer)))
+    }
+
     /// Its configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("server.toml")

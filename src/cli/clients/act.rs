@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::config::store::Storage;
 use crate::endpoint::register::registered;
 use crate::profile::Profile;
+use crate::profile::client::Client;
 use crate::profile::enrolled::Enrolled;
 use crate::profile::enrolment::{self, Unfit};
 use crate::profile::registration::{LARGEST, completed};
@@ -47,8 +48,10 @@ pub(super) fn run(options: Options) -> Result<(), Refused> {
 }
 
 fn configured(config: &Config) -> Vec<Known> {
-    let in_service = config.clients.iter().map(|client| Known::Configured(client.clone(), true));
-    in_service.chain(config.disabled.iter().map(|client| Known::Configured(client.clone(), false))).collect()
+    let members = |client: &Client| config.registrations.get(&client.client_id).cloned().unwrap_or_default();
+    let known = |client: &Client, in_service| Known::Configured(client.clone(), members(client), in_service);
+    let in_service = config.clients.iter().map(|client| known(client, true));
+    in_service.chain(config.disabled.iter().map(|client| known(client, false))).collect()
 }
 
 fn list((config, desk): (Config, impl FnOnce(Config) -> Result<Desk, Refused>), as_json: bool) -> Result<(), Refused> {
@@ -91,8 +94,8 @@ fn show(
     if as_json {
         return say(&format!("{shown:#}\n"));
     }
-    let members = shown["registration"].get("members").map_or(String::new(), |members| format!("{members:#}\n"));
-    say(&format!("{}{members}", table(slice::from_ref(&found), &profile)))
+    let members = &shown["registration"]["members"];
+    say(&format!("{}{members:#}\n", table(slice::from_ref(&found), &profile)))
 }
 
 fn unknown(client_id: &str) -> Refused {
@@ -156,7 +159,8 @@ fn import(desk: &Desk, file: &Path, (how, as_json): (How, bool)) -> Result<(), R
     let wrong = |why: &dyn std::fmt::Display| Refused::Wrong(plain(&format!("{}: {why}", file.display())));
     let listed: Value = serde_json::from_slice(&read(file)?).map_err(|why| wrong(&why))?;
     let entries = listed["clients"].as_array().ok_or_else(|| wrong(&"is not what `clients list --json` prints"))?;
-    let registrations: Vec<&Value> = entries.iter().filter_map(|entry| entry.get("registration")).collect();
+    let of_a_store = entries.iter().filter(|entry| entry["registered"] != "configuration");
+    let registrations: Vec<&Value> = of_a_store.filter_map(|entry| entry.get("registration")).collect();
     if registrations.is_empty() {
         return Err(wrong(&"has no client of a store in it"));
     }

@@ -7,11 +7,13 @@ use crate::profile::Profile;
 use crate::profile::client::{Ciba, Client, Delivery, Role};
 use crate::profile::enrolled::Enrolled;
 use crate::profile::enrolment::{self, Unfit};
+use crate::profile::registration::completed;
+use crate::wire::json::Object;
 
 /// A client, wherever it is registered.
 pub(super) enum Known {
-    /// In the configuration; in service or not.
-    Configured(Client, bool),
+    /// In the configuration, with these members; in service or not.
+    Configured(Client, Object, bool),
     /// In the store.
     Enrolled(Enrolled),
 }
@@ -19,7 +21,7 @@ pub(super) enum Known {
 impl Known {
     pub(super) fn client_id(&self) -> &str {
         match self {
-            Self::Configured(client, _) => &client.client_id,
+            Self::Configured(client, ..) => &client.client_id,
             Self::Enrolled(enrolled) => &enrolled.client_id,
         }
     }
@@ -27,8 +29,8 @@ impl Known {
     /// `in service`, `disabled`, or why the rules of today let it do nothing.
     fn state(&self, profile: &Profile) -> String {
         match self {
-            Self::Configured(_, true) => "in service".to_owned(),
-            Self::Configured(_, false) | Self::Enrolled(Enrolled { disabled: true, .. }) => "disabled".to_owned(),
+            Self::Configured(.., true) => "in service".to_owned(),
+            Self::Configured(.., false) | Self::Enrolled(Enrolled { disabled: true, .. }) => "disabled".to_owned(),
             Self::Enrolled(enrolled) => match enrolment::ciba(&enrolled.client_id, &enrolled.members, profile) {
                 Ok(_) => "in service".to_owned(),
                 Err(unfit) => format!("refused: {}", unfit.first().map_or("", |Unfit { member, .. }| member)),
@@ -39,7 +41,7 @@ impl Known {
     fn row(&self, profile: &Profile) -> [String; 7] {
         let state = self.state(profile);
         match self {
-            Self::Configured(client, _) => [
+            Self::Configured(client, ..) => [
                 client.client_id.clone(),
                 client.client_name.clone(),
                 "configuration".to_owned(),
@@ -64,7 +66,7 @@ impl Known {
         }
     }
 
-    /// For scripts. A registration of the store is whole, for `clients import`.
+    /// For scripts. The registration is whole, with its public keys; one of the store can be imported elsewhere.
     pub(super) fn json(&self, profile: &Profile) -> Value {
         let [client_id, client_name, _, state, method, mode, scope] = self.row(profile);
         let mut shown = json!({
@@ -72,7 +74,15 @@ impl Known {
             "token_endpoint_auth_method": method, "backchannel_token_delivery_mode": mode, "scope": scope,
         });
         match self {
-            Self::Configured(..) => shown["registered"] = "configuration".into(),
+            Self::Configured(client, members, _) => {
+                shown["registered"] = "configuration".into();
+                let members = match client.role {
+                    // As it would be shown if it had registered itself: with what is left out and has a default.
+                    Role::Ciba(_) => completed((members.clone(), &Object::new()), profile),
+                    Role::ResourceServer { .. } => members.clone(),
+                };
+                shown["registration"] = json!({"client_id": client.client_id, "members": members});
+            }
             Self::Enrolled(enrolled) => {
                 shown["registered"] = "store".into();
                 shown["registration"] = json!(enrolled);
