@@ -73,10 +73,13 @@ impl Stage {
 async fn serve(file: &Path, ports: (TcpListener, TcpListener), stopped: watch::Receiver<bool>) -> Told<JoinHandle<()>> {
     let faults = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let config = Config::load(file).map_err(faults)?;
-    telemetry::install(config.log, None, "")?;
+    let telemetry = telemetry::install(config.log, None, "")?;
     let clock = Arc::new(clock::System);
     let server = config.server_on(config.backend(clock.clone()).await, (clock, Arc::new(secret::System)));
-    Ok(tokio::spawn(async move { serve::both(&server, ports, (&config, stopped)).await }))
+    Ok(tokio::spawn(async move {
+        serve::both(&server, ports, (&config, stopped)).await;
+        telemetry.end();
+    }))
 }
 
 /// A port on loopback that the system has picked.

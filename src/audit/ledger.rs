@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 /// Where what happens is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ledger {
-    /// In a file that only its owner may read: on the disk.
+    /// In a file, which is made so that only its owner may read it: on the disk.
     File(PathBuf),
     /// In the system's log, behind the socket at this path: with it.
     Syslog(PathBuf),
@@ -48,7 +48,8 @@ impl fmt::Display for Ledger {
 pub(super) enum Page {
     File(File),
     Socket(UnixDatagram),
-    Output,
+    /// Whether it ends with a whole line.
+    Output(bool),
     Error,
 }
 
@@ -63,6 +64,15 @@ impl Ledger {
 
     /// Appends `text`, whole lines, and comes back when they are kept.
     pub(super) fn append(&self, page: &mut Option<Page>, text: &[u8]) -> io::Result<()> {
+        let written = self.add(page, text);
+        // What failed is opened anew; of a stream that is no use, and what it had begun has to be ended.
+        if written.is_err() && !matches!(page, Some(Page::Output(_))) {
+            *page = None;
+        }
+        written
+    }
+
+    fn add(&self, page: &mut Option<Page>, text: &[u8]) -> io::Result<()> {
         let page = match page {
             Some(page) if !self.is_another(page) => page,
             gone => gone.insert(self.open()?),
@@ -70,7 +80,7 @@ impl Ledger {
         match page {
             Page::File(file) => append(file, text),
             Page::Socket(socket) => send(socket, text),
-            Page::Output => write(io::stdout().lock(), text),
+            Page::Output(whole) => go_on(&mut io::stdout().lock(), whole, text),
             Page::Error => write(io::stderr().lock(), text),
         }
     }
@@ -84,7 +94,7 @@ impl Ledger {
                 socket.set_write_timeout(Some(DEADLINE))?;
                 Ok(Page::Socket(socket))
             }
-            Self::Output => Ok(Page::Output),
+            Self::Output => Ok(Page::Output(true)),
             Self::Error => Ok(Page::Error),
         }
     }
@@ -95,6 +105,17 @@ impl Ledger {
         let there = std::fs::metadata(path).and_then(|there| Ok((there, file.metadata()?)));
         !there.is_ok_and(|(there, ours)| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
     }
+}
+
+/// Appends `text` to a stream, and before that ends a line that broke off: what follows is whole again.
+fn go_on(stream: &mut impl Write, whole: &mut bool, text: &[u8]) -> io::Result<()> {
+    if !*whole {
+        write(&mut *stream, b"\n")?;
+    }
+    *whole = false;
+    write(stream, text)?;
+    *whole = true;
+    Ok(())
 }
 
 fn write(mut to: impl Write, text: &[u8]) -> io::Result<()> {
@@ -166,5 +187,32 @@ mod tests {
         let socket = UnixDatagram::bind(&path).expect("bound");
         ledger.append(&mut None, b"{\"at\":4}\n").expect("somebody listens again");
         assert_eq!(heard(&socket), own + "{\"at\":4}");
+    }
+
+    /// A stream with room for so many bytes.
+    struct Narrow(Vec<u8>, usize);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.1.saturating_sub(self.0.len()).min(bytes.len());
+            self.0.extend_from_slice(&bytes[..room]);
+            if room == 0 && !bytes.is_empty() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(room) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn on_a_stream_a_line_that_broke_off_is_ended_and_the_next_one_is_whole() {
+        let (mut stream, mut whole) = (Narrow(Vec::new(), 12), true);
+        go_on(&mut stream, &mut whole, b"{\"at\":1}\n").expect("there is room");
+        go_on(&mut stream, &mut whole, b"{\"at\":2}\n").expect_err("there is room for a part of it");
+        go_on(&mut stream, &mut whole, b"{\"at\":3}\n").expect_err("there is none");
+        stream.1 = 100;
+        go_on(&mut stream, &mut whole, b"{\"at\":4}\n").expect("there is room again");
+        go_on(&mut stream, &mut whole, b"{\"at\":5}\n").expect("there is room");
+        assert_eq!(String::from_utf8_lossy(&stream.0), "{\"at\":1}\n{\"a\n{\"at\":4}\n{\"at\":5}\n");
     }
 }

@@ -60,7 +60,7 @@ pub enum Event<'a> {
     GrantsRevoked { by: &'a str, client_id: Option<&'a str>, user: Option<Digest> },
     /// An operator ended a token.
     TokenRevoked { by: &'a str, token: Digest },
-    /// What was recorded just before, by the same operator, was not done, or not to its end.
+    /// What was recorded just before, by the same operator or client, was not done, or not to its end.
     NotDone { by: &'a str, did: &'a str },
     /// What happens can be recorded again, after it could not. What was on its way then may stand just before this, and was refused all the same.
     Resumed,

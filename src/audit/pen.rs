@@ -71,7 +71,7 @@ impl Pen {
     }
 }
 
-/// Writes lines as they come, many at once where many wait, and says so when they are kept. What fails is opened anew. A line that nobody waits for any more is of something that was refused meanwhile, and is not written.
+/// Writes lines as they come, many at once where many wait, and says so when they are kept. A line that nobody waits for any more is of something that was refused meanwhile, and is not written.
 fn write(ledger: &Ledger, lines: &Receiver<Waiting>) {
     let mut page = None;
     while let Ok(first) = lines.recv() {
@@ -82,9 +82,6 @@ fn write(ledger: &Ledger, lines: &Receiver<Waiting>) {
         }
         let text = waiting.iter().flat_map(|(line, _)| line).copied().collect::<Vec<u8>>();
         let written = ledger.append(&mut page, &text);
-        if written.is_err() {
-            page = None;
-        }
         for (_, tell) in waiting {
             let said = written.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
             // Who does not wait any more does not need to know.

@@ -24,6 +24,9 @@ use crate::store::backend::Trouble;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
+/// As signal(7) numbers it.
+const SIGXFSZ: i32 = 25;
+
 /// Serves the configuration at `path`.
 pub(super) fn run(path: &Path) -> ExitCode {
     let config = match Config::load(path) {
@@ -41,11 +44,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
 
 fn start(path: &Path, config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let within = runtime.enter();
     let telemetry = telemetry::install(config.log, config.collector.as_ref(), &uuid(&secret::System))?;
     let served = runtime.block_on(listen(path, config, telemetry.metrics.clone()));
     telemetry.end();
-    drop(within);
     // What was begun is finished; a name look-up that hangs is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(served?)
@@ -65,6 +66,8 @@ async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Resul
     let (stop, stopped) = watch::channel(false);
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
+    // Whoever limits how large a file may be (ulimit -f) has what cannot be written refused, and not the server killed.
+    let _too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let leave_seconds = config.limits.leave.as_secs();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }

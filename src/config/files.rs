@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -14,11 +13,9 @@ use crate::config::reader::Section;
 use crate::http::tls::{Chain, ends};
 use crate::jose::jwk::KeySet;
 use crate::keys::folder::Folder;
-use crate::keys::private::exposed;
+use crate::keys::private::{exposed, whole};
 use crate::secret::{Secret, Vault};
 use crate::wire::json::{self, Object};
-
-const LARGEST: u64 = 1024 * 1024;
 
 /// The files beside a configuration.
 pub(super) struct Files {
@@ -219,16 +216,4 @@ impl Files {
         let unreadable = |why: String| section.fault(key, &format!("{} cannot be read: {why}", path.display()));
         whole(path).map_err(unreadable).ok()
     }
-}
-
-/// The text of a regular file of at most 1 MiB; a pipe or a device could go on for ever.
-pub(super) fn whole(path: &Path) -> Result<String, String> {
-    let found = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
-    })?;
-    if !found.is_file() || found.len() > LARGEST {
-        return Err("it is not a file of at most 1 MiB".to_owned());
-    }
-    fs::read_to_string(path).map_err(|error| error.to_string())
 }

@@ -34,6 +34,7 @@ use crate::http::tls::Authorities;
 use crate::jose::alg::Alg;
 use crate::jose::keyring::Keyring;
 use crate::keys::folder::Folder;
+use crate::keys::private::whole;
 use crate::outbound::authenticator::Authenticator;
 use crate::profile::client::Client;
 use crate::profile::enrolled::Registrars;
@@ -168,7 +169,7 @@ impl Config {
 
 fn table(path: &Path) -> Result<toml::Table, Vec<Fault>> {
     let fault = |says: String| vec![Fault { key: path.display().to_string(), says }];
-    let text = files::whole(path).map_err(|why| fault(format!("cannot be read: {why}")))?;
+    let text = whole(path).map_err(|why| fault(format!("cannot be read: {why}")))?;
     text.parse().map_err(|error: toml::de::Error| fault(format!("is not TOML: {error}")))
 }
 

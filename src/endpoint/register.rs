@@ -1,4 +1,4 @@
-//! The registration endpoint (RFC 7591) and each client's own (RFC 7592).
+//! The registration endpoint (RFC 7591) and each client's own (RFC 7592). What is changed is recorded before it is, so that no client is ever another than the records say.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ pub async fn create(
     let (members, stated) = request.into_members();
     let (client_id, token) = (Secret::draw(server.entropy()), Secret::draw(server.entropy()));
     let enrolled = Enrolled::new(client_id.reveal().to_owned(), token.digest(), (members, stated), server.now());
-    server.store.enrol(&enrolled).await?;
     server.record(Event::Registered { client_id: &enrolled.client_id }, address).await?;
+    server.store.enrol(&enrolled).await?;
     Ok((StatusCode::CREATED, Json(registered(&server.profile, enrolled, token))))
 }
 
@@ -56,8 +56,12 @@ pub async fn update(
 ) -> Result<Json<Registered>, Rejection> {
     let address = request.address();
     let (enrolled, token) = request.into_enrolled();
-    server.store.replace(&enrolled).await?;
-    server.record(Event::Replaced { client_id: &enrolled.client_id }, address).await?;
+    let client_id = &enrolled.client_id;
+    server.record(Event::Replaced { client_id }, address).await?;
+    if let Err(refusal) = server.store.replace(&enrolled).await {
+        server.record(Event::NotDone { by: client_id, did: "replaced" }, address).await?;
+        return Err(refusal);
+    }
     Ok(Json(registered(&server.profile, enrolled, token)))
 }
 
@@ -67,8 +71,11 @@ pub async fn update(
 /// It was deleted before, or the store could not forget it.
 pub async fn delete(State(server): State<Arc<Server>>, request: Verified<Management>) -> Result<StatusCode, Rejection> {
     let client_id = &request.enrolled().client_id;
-    server.store.unregister(client_id, server.now()).await?;
     server.record(Event::Deleted { client_id }, request.address()).await?;
+    if let Err(refusal) = server.store.unregister(client_id, server.now()).await {
+        server.record(Event::NotDone { by: client_id, did: "deleted" }, request.address()).await?;
+        return Err(refusal);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

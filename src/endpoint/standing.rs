@@ -12,14 +12,18 @@ use crate::profile::standing::Standing;
 use crate::profile::verified::Verified;
 use crate::secret::Digest;
 
-/// Takes the bank's word. 204: it holds from now on.
+/// Takes the bank's word. 204: it holds from now on. A lock holds even where it cannot be recorded, which the bank hears, and says it again; what lifts one is recorded before it does.
 ///
 /// # Errors
 /// The store could not remember it.
 pub async fn handle(State(server): State<Arc<Server>>, word: Verified<Standing>) -> Result<StatusCode, Rejection> {
-    server.store.hear(&word, server.now()).await?;
     let user = Digest::of(word.sub().as_bytes());
-    let heard = if word.locked() { Event::Locked { user } } else { Event::Good { user } };
-    server.record(heard, word.address()).await?;
+    if word.locked() {
+        server.store.hear(&word, server.now()).await?;
+        server.record(Event::Locked { user }, word.address()).await?;
+    } else {
+        server.record(Event::Good { user }, word.address()).await?;
+        server.store.hear(&word, server.now()).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -224,7 +224,12 @@ async fn connection(
 struct Crowd(Mutex<HashMap<IpAddr, usize>>);
 
 impl Crowd {
+    /// A network of 64 bits is one host to us: whoever has one address of it has them all.
     fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+        let address = match address {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            IpAddr::V4(_) => address,
+        };
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= most {
@@ -250,5 +255,23 @@ impl Drop for Place {
                 counts.remove(&self.address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_of_64_bits_counts_as_one_address() {
+        let crowd = Arc::<Crowd>::default();
+        let enter = |address: &str| crowd.enter(address.parse().expect("an address"), 2);
+        let held = [enter("2001:db8:0:1::1"), enter("2001:db8:0:1:ffff::2")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(enter("2001:db8:0:1:1234:5678:9abc:def0").is_none(), "the same network");
+        assert!(enter("2001:db8:0:2::1").is_some() && enter("192.0.2.1").is_some(), "others have their own");
+        drop(held);
+        assert!(enter("2001:db8:0:1::3").is_some(), "it was given up");
+        assert!(crowd.0.lock().expect("unpoisoned").is_empty());
     }
 }

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::jose::jwk::KeySet;
 use crate::jose::keyring::SigningKey;
 use crate::jose::life::Life;
-use crate::keys::private::private;
+use crate::keys::private::{private, whole};
 use crate::keys::{Entry, Manifest, VERSION, sealed};
 use crate::secret::{Digest, Secret, Vault};
 
@@ -118,11 +118,10 @@ impl Folder {
                 return Err(format!("{} can be written by others; run: chmod go-w {0}", place.display()));
             }
         }
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
-        };
+        if fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let text = whole(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         let manifest: Manifest =
             serde_json::from_str(&text).map_err(|error| format!("{} is not a key ring: {error}", path.display()))?;
         if manifest.version != VERSION {

@@ -1,17 +1,17 @@
 //! [`private`]: a private key as it lies on the disk, where nobody reads it who should not.
 //!
-//! It belongs to whoever runs this, and to them alone. Or root has lent it: it belongs to root, and the one group that may read it is the group that this runs as. That is all a server can be given where it may own
+//! Nobody but its owner may read it. Or root has lent it: it belongs to root, and the one group that may read it is the group that this runs as. That is all a server can be given where it may own
 //! nothing, as from a Secret of Kubernetes. Who else can read such a file is whoever else runs as that group; so a group that one is only a member of, which others may be for reasons of their own, does not count.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::secret::Secret;
 
-/// No private key is larger; what is, is cut off, and none.
-const LARGEST: u64 = 64 * 1024;
+/// Nothing that a configuration names is larger.
+const LARGEST: u64 = 1024 * 1024;
 
 const ROOT: u32 = 0;
 
@@ -26,10 +26,23 @@ pub fn private(path: &Path) -> Result<Secret, String> {
     if let Some(why) = exposed(path) {
         return Err(why);
     }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
-    read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = whole(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     Ok(Secret::new(text))
+}
+
+/// The text of a regular file of at most 1 MiB; a pipe or a device could go on for ever.
+///
+/// # Errors
+/// It is something else, or cannot be read.
+pub fn whole(path: &Path) -> Result<String, String> {
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    })?;
+    if !found.is_file() || found.len() > LARGEST {
+        return Err("it is not a file of at most 1 MiB".to_owned());
+    }
+    fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
 /// That others can read the file at `path`, if they can, and what to do about it.

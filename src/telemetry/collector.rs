@@ -3,12 +3,14 @@
 
 use std::error::Error;
 use std::iter;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::HeaderMap;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,7 +22,7 @@ use opentelemetry_otlp::{
     MetricExporter, Protocol as Otlp, SpanExporter as OtlpSpans, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
@@ -39,6 +41,8 @@ use crate::telemetry::metrics::{Exports, Signal};
 /// How long the collector may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long a batch may take to leave, with all that is tried for it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long spans are gathered before they leave.
 const GATHERED: Duration = Duration::from_secs(1);
@@ -102,7 +106,7 @@ impl Collector {
                 grpc.with_metadata(self.metadata()?).build()
             }
         };
-        let exporter = Watched { inner: exporter?, told: Told::new(exports, Signal::Spans) };
+        let exporter = Watched::new(exporter?, Told::new(exports, Signal::Spans));
         let batches = BatchConfigBuilder::default().with_max_queue_size(WAITING).with_max_export_batch_size(BATCH);
         let batches = batches.with_scheduled_delay(GATHERED).build();
         let leaving = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
@@ -125,7 +129,7 @@ impl Collector {
                 grpc.with_metadata(self.metadata()?).build()
             }
         };
-        let exporter = Watched { inner: exporter?, told: Told::new(exports.clone(), Signal::Metrics) };
+        let exporter = Watched::new(exporter?, Told::new(exports.clone(), Signal::Metrics));
         Ok((exports, Some(PeriodicReader::builder(exporter).with_interval(every).build())))
     }
 
@@ -226,11 +230,31 @@ impl ShouldSample for Sampled {
     }
 }
 
-/// An exporter whose failures are counted, and logged when they begin and when they end.
+/// An exporter that comes to an end, and whose failures are counted, and logged when they begin and when they end.
 #[derive(Debug)]
 pub(super) struct Watched<E> {
     inner: E,
     told: Told,
+    runtime: Handle,
+}
+
+impl<E> Watched<E> {
+    fn new(inner: E, told: Told) -> Self {
+        Self { inner, told, runtime: Handle::current() }
+    }
+
+    /// Waits for `leaving`, with all its tries, for so long and no longer: a collector may begin to answer and never end.
+    async fn in_time(&self, leaving: impl Future<Output = OTelSdkResult> + Send) -> OTelSdkResult {
+        let end = {
+            let _within = self.runtime.enter();
+            tokio::time::sleep(PATIENCE)
+        };
+        let left = match select(pin!(leaving), pin!(end)).await {
+            Either::Left((left, _)) => left,
+            Either::Right(_) => Err(OTelSdkError::Timeout(PATIENCE)),
+        };
+        self.told.note(left)
+    }
 }
 
 #[derive(Debug)]
@@ -262,7 +286,7 @@ impl Told {
 
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.told.note(self.inner.export(batch).await)
+        self.in_time(self.inner.export(batch)).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -276,7 +300,7 @@ impl<E: SpanExporter> SpanExporter for Watched<E> {
 
 impl<E: PushMetricExporter> PushMetricExporter for Watched<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.told.note(self.inner.export(metrics).await)
+        self.in_time(self.inner.export(metrics)).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {

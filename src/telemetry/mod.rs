@@ -9,10 +9,13 @@ pub mod metrics;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::{Builder, Runtime};
 use tracing::{Dispatch, Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
@@ -23,8 +26,8 @@ use tracing_subscriber::registry;
 use crate::telemetry::collector::Collector;
 use crate::telemetry::metrics::Metrics;
 
-/// How long the last of it may take to leave when the server ends, for spans and for metrics.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the last of it may take to leave when the server ends.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// How many log lines may wait.
 const LINES: usize = 16_384;
@@ -50,21 +53,34 @@ pub struct Log {
     pub level: LevelFilter,
 }
 
-/// What is installed for this process.
+/// What is installed for this process, for as long as it is kept.
 pub struct Telemetry {
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
     spans: Option<SdkTracerProvider>,
     log: Option<WorkerGuard>,
+    /// What calls the collector, apart from what carries out requests.
+    runtime: Option<Runtime>,
 }
 
 impl Telemetry {
-    /// Has the rest of it leave, and waits for that two seconds each for spans and metrics, and one for the log. To be called while the runtime is there.
+    /// Has the rest of it leave, and waits four seconds for that, and one for the log.
     pub fn end(self) {
-        // Whatever keeps the collector from taking it was logged when it began.
-        self.spans.map(|spans| spans.shutdown_with_timeout(FAREWELL).ok());
-        self.metrics.end(FAREWELL);
-        drop(self.log);
+        let Self { metrics, spans, log, runtime } = self;
+        let (done, left) = channel();
+        let leaving = thread::Builder::new().name("farewell".into()).spawn(move || {
+            // Whatever keeps the collector from taking it was logged when it began.
+            spans.map(|spans| spans.shutdown_with_timeout(FAREWELL).ok());
+            metrics.end(FAREWELL);
+            done.send(())
+        });
+        if leaving.is_ok() {
+            left.recv_timeout(FAREWELL).ok();
+        }
+        drop(log);
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -108,7 +124,7 @@ where
             .with_target(false)
             .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
     });
-    let telemetry = Telemetry { metrics: Arc::new(metrics), spans, log: None };
+    let telemetry = Telemetry { metrics: Arc::new(metrics), spans, log: None, runtime: None };
     Ok((Dispatch::new(registry().with(lines).with(traced)), telemetry))
 }
 
@@ -132,8 +148,12 @@ pub fn install(
     // A thread of its own writes lines, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and counted.
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stderr());
     let lost = writer.error_counter();
+    let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
+    let runtime = collector.is_some().then(build).transpose()?;
+    let within = runtime.as_ref().map(Runtime::enter);
     let (dispatch, telemetry) = prepare((log, writer), collector, instance)?;
+    drop(within);
     tracing::dispatcher::set_global_default(dispatch)?;
     telemetry.metrics.count_lines(move || lost.dropped_lines());
-    Ok(Telemetry { log: Some(guard), ..telemetry })
+    Ok(Telemetry { log: Some(guard), runtime, ..telemetry })
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
@@ -92,6 +93,17 @@ impl Collector {
         let scopes = sent.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
         kept.metrics.extend(scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name));
     }
+}
+
+/// A collector that begins to answer over gRPC, and never ends.
+pub(crate) async fn endless() -> collector::Collector {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let at = tcp.local_addr().expect("bound");
+    let head = [("content-type", "application/grpc")];
+    let never = || Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let router = Router::new().fallback(move || async move { (head, never()) });
+    tokio::spawn(async move { axum::serve(tcp, router).await });
+    destination(Protocol::Grpc, at)
 }
 
 /// How to come to a collector at `at`, with everything traced, and metrics ten times a second.

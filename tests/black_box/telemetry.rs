@@ -14,7 +14,7 @@ use tracing::dispatcher::DefaultGuard;
 use tracing::level_filters::LevelFilter;
 
 use crate::bank::{Bank, client};
-use crate::collector::{Collector, attribute};
+use crate::collector::{Collector, attribute, endless};
 use crate::heard::Heard;
 use crate::logs::Log;
 use crate::ping::{TOKEN, listening};
@@ -220,4 +220,18 @@ async fn w3c_4_3_what_is_no_traceparent_is_ignored() {
     for (span, values) in told.iter().zip(&bad) {
         assert!(hex(&span.trace_id) != TRACE && span.parent_span_id.is_empty(), "{values:?}");
     }
+}
+
+#[tokio::test]
+async fn a_collector_that_begins_to_answer_and_never_ends_is_given_up() {
+    let (_log, bank, (telemetry, _guard)) = telling(&endless().await, "https://localhost:1/ping").await;
+    fetch(&bank, &[]).await;
+    in_time(async {
+        let lost = |signal: &str| format!("countersign_exports_total{{outcome=\"lost\",signal=\"{signal}\"}} 0");
+        while ["spans", "metrics"].iter().any(|signal| telemetry.metrics.exposition().1.contains(&lost(signal))) {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    fetch(&bank, &[]).await;
 }

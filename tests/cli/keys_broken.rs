@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::deployment::{countersign, err, out};
+use crate::deployment::{Deployment, countersign, err, out};
 use crate::keys::{Keys, published};
 use crate::serving::{Serving, sooner_or_later};
 
@@ -332,5 +332,20 @@ fn who_has_read_enough_is_no_fault() {
             .expect("it runs");
         assert_eq!(full.status.code(), Some(1), "{command:?}: {}", err(&full));
         assert!(err(&full).contains("No space left"), "{}", err(&full));
+    }
+}
+
+/// A pipe that nobody writes to would be read for ever.
+#[test]
+fn a_pipe_in_the_folder_is_no_key_and_no_key_ring() {
+    for name in ["keys/es256.pem", "keys/keyring.json"] {
+        let deployment = Deployment::new();
+        let path = deployment.certs().join(name);
+        fs::remove_file(&path).ok();
+        let made = Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
+        assert!(made.expect("it is there").success());
+        let checked = deployment.check();
+        assert_eq!(checked.status.code(), Some(2), "{name}");
+        assert!(err(&checked).contains("is not a file"), "{}", err(&checked));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -99,6 +100,27 @@ fn a_collector_that_never_answers_holds_up_neither_requests_nor_the_end() {
     }
     assert_eq!(serving.told("TERM").code(), Some(0));
     drop(held);
+}
+
+/// What nobody reads of the log is lost; requests are answered, and the server ends when it is told to.
+#[test]
+fn whoever_does_not_read_the_log_holds_up_neither_requests_nor_the_end() {
+    let deployment = Deployment::new();
+    let (public, internal) = (free_port(), free_port());
+    deployment.listen(("listen", public), ("internal_listen", internal));
+    deployment.edit("format = \"pretty\"", "format = \"json\"");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let command = command.args(["serve", "--config"]).arg(deployment.config()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    sooner_or_later("it answers", || deployment.heard(public, "/jwks"));
+    // Far more than a pipe takes.
+    for _ in 0..600 {
+        assert_eq!(deployment.heard(public, "/jwks").expect("an answer").0, 200);
+    }
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(told.expect("kill is there").success());
+    let end = sooner_or_later("it ends", || child.try_wait().expect("a child"));
+    assert_eq!(end.code(), Some(0));
 }
 
 #[test]

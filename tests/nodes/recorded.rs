@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use countersign::audit::Audit;
 use countersign::wire::bank::Identified;
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::bank::Bank;
+use crate::bank::{Bank, client};
 use crate::drawn::Drawn;
+use crate::heard::Heard;
 use crate::node::{NOWHERE, Nodes};
 use crate::oracle::digest;
-use crate::wired::{in_the_uk, is_live, switched_on, till9};
+use crate::process::ALICE;
+use crate::wired::{in_the_uk, is_live, metadata, standing, switched_on, till9};
 
 /// Where everybody comes from.
 const HERE: &str = "127.0.0.1";
@@ -162,4 +165,41 @@ async fn what_cannot_be_recorded_is_not_given() {
     there.revoke(&tokens.text("access_token")).await.refused(503, "temporarily_unavailable");
     assert!(!is_live(&good, &tokens.text("access_token")).await, "in doubt it is dead");
     assert_eq!(here.revoke(&tokens.text("access_token")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_lock_holds_though_it_cannot_be_recorded_and_is_lifted_only_if_that_can_be() {
+    let nodes = Nodes::new();
+    let (good, full) = (nodes.node(NOWHERE).await, recording(&nodes, Path::new("/dev/full")).await);
+    let till = till9(&good);
+    let token = till.tokens().await.text("access_token");
+    standing(&full, ALICE, "locked").await.refused(503, "temporarily_unavailable");
+    assert!(!is_live(&good, &token).await, "in doubt they are locked");
+    assert_eq!(standing(&good, ALICE, "locked").await.status, 204);
+    standing(&full, ALICE, "good").await.refused(503, "temporarily_unavailable");
+    till.backchannel(|request| request).await.refused(403, "access_denied");
+    assert_eq!(standing(&good, ALICE, "good").await.status, 204);
+    nodes.clock.advance(1);
+    till.auth_req_id().await;
+}
+
+#[tokio::test]
+async fn a_registration_is_not_made_changed_or_deleted_unless_that_can_be_recorded() {
+    let nodes = Nodes::new();
+    let (good, full) = (nodes.node(NOWHERE).await, recording(&nodes, Path::new("/dev/full")).await);
+    let post = |bank: &Bank| client(None).post(bank.url("/register")).header("content-type", "application/json");
+    let made = Heard::of(post(&good).body(metadata().to_string())).await;
+    assert_eq!(made.status, 201, "{made:#?}");
+    let of = |name: &str| made.body[name].as_str().expect("a string").to_owned();
+    let (client_id, token) = (of("client_id"), of("registration_access_token"));
+    let call = |bank: &Bank, method| {
+        client(None).request(method, bank.url(&format!("/register/{client_id}"))).bearer_auth(&token)
+    };
+    let mut other = metadata();
+    (other["client_name"], other["client_id"]) = ("Another Name".into(), client_id.clone().into());
+    let put = call(&full, Method::PUT).header("content-type", "application/json").body(other.to_string());
+    Heard::of(put).await.refused(503, "temporarily_unavailable");
+    Heard::of(call(&full, Method::DELETE)).await.refused(503, "temporarily_unavailable");
+    assert_eq!(Heard::of(call(&good, Method::GET)).await.ok()["client_name"], metadata()["client_name"]);
+    Heard::of(post(&full).body(metadata().to_string())).await.refused(503, "temporarily_unavailable");
 }
