@@ -107,3 +107,24 @@ fn tell(before: &[Look], after: &[Look]) {
         tracing::warn!(changed, "these files have changed, and are read at the next start");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn of_a_certificate_that_is_read_at_a_start_alone_the_end_is_that_of_the_one_in_use() {
+        let ending = |key: &str, ends| Ending {
+            key: key.to_owned(),
+            path: "x.pem".to_owned(),
+            ends: Timestamp::from_seconds(ends),
+        };
+        let before = [ending("tls.p256_certificate", 1), ending("bank.certificate", 1)];
+        let now = [ending("tls.p256_certificate", 2), ending("bank.certificate", 2)];
+        let in_use = in_use(&now, &before).value();
+        let ends =
+            |key: &str| in_use.iter().filter(|one| one.key == key).map(|one| one.ends.seconds()).collect::<Vec<_>>();
+        assert_eq!((ends("tls.p256_certificate"), ends("bank.certificate")), (vec![2], vec![1]));
+    }
+}

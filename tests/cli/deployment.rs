@@ -118,13 +118,17 @@ impl Deployment {
 
     /// What `path` answers at `port`, over a connection of its own.
     pub(crate) fn heard(&self, port: u16, path: &str) -> Option<(u16, serde_json::Value)> {
+        self.text(port, path).map(|(status, text)| (status, serde_json::from_str(&text).expect("JSON")))
+    }
+
+    /// The same, as it comes.
+    pub(crate) fn text(&self, port: u16, path: &str) -> Option<(u16, String)> {
         let tls = self.trusting().with_no_client_auth();
         let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("a client");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let response = http.get(format!("https://localhost:{port}{path}")).send().await.ok()?;
-            let (status, text) = (response.status().as_u16(), response.text().await.ok()?);
-            Some((status, serde_json::from_str(&text).expect("JSON")))
+            Some((response.status().as_u16(), response.text().await.ok()?))
         })
     }
 

@@ -1,6 +1,8 @@
 //! A server that runs takes certificates, authorities and clients from its configuration when they change, and leaves everything as it was when it cannot.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign::cli::certs;
@@ -179,4 +181,46 @@ fn under_load_new_certificates_cost_no_call_and_nor_do_bad_ones() {
             assert!(heard.len() > 5 && heard.iter().all(|status| *status == Some(400)), "{heard:?}");
         }
     });
+}
+
+/// Waits until `/metrics` has this line.
+fn shows(deployment: &Deployment, serving: &Serving, line: &str) {
+    sooner_or_later(line, || {
+        let (_, text) = deployment.text(serving.internal, "/metrics").expect("an answer");
+        text.lines().any(|found| found == line).then_some(())
+    });
+}
+
+const STALE: &str = "countersign_configuration_stale 1";
+const FRESH: &str = "countersign_configuration_stale 0";
+
+#[test]
+fn that_files_cannot_be_used_is_a_metric_until_they_can_or_are_what_they_were() {
+    let Keys(deployment) = Keys::new();
+    let (link, good, bad) = (deployment.config(), deployment.certs().join("good"), deployment.certs().join("bad"));
+    let shipped =
+        fs::read_to_string(&link).expect("there").replace("../certs/dev", deployment.certs().to_str().expect("UTF-8"));
+    fs::write(&good, &shipped).expect("written");
+    fs::write(&bad, shipped.clone() + "\nstray = 1\n").expect("written");
+    let point = |to: &Path| {
+        let new = link.with_extension("new");
+        symlink(to, &new).expect("linked");
+        fs::rename(&new, &link).expect("in one step");
+    };
+    point(&good);
+    let serving = Serving::start(&deployment);
+    shows(&deployment, &serving, FRESH);
+    point(&bad);
+    shows(&deployment, &serving, STALE);
+    point(&good);
+    shows(&deployment, &serving, FRESH);
+    // Other rules take a restart: until then clients are not taken.
+    fs::write(
+        &good,
+        shipped.replace("scopes_supported = [\"openid\", ", "scopes_supported = [\"openid\", \"profile\", "),
+    )
+    .expect("written");
+    shows(&deployment, &serving, STALE);
+    fs::write(&good, &shipped).expect("written");
+    shows(&deployment, &serving, FRESH);
 }
