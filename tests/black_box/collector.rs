@@ -9,9 +9,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
-use countersign::outbound::Identity;
+use countersign::outbound::{Identity, VERSIONS, provider};
 use countersign::telemetry::collector::{self, Protocol};
 use http::{HeaderMap, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -21,9 +24,12 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use rustls::RootCertStore;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tonic::{Request, Response, Status};
+
+use crate::bank::{certificates, pkcs8};
 
 /// A header that every call to it has to carry.
 const KEY: (&str, &str) = ("api-key", "of-the-collector");
@@ -49,19 +55,48 @@ impl Collector {
         (collector, destination(protocol, at))
     }
 
+    /// The same behind TLS, with a certificate of the tests' authority, which alone is trusted.
+    pub(crate) async fn open_with_tls(protocol: Protocol) -> (Self, collector::Collector) {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = tcp.local_addr().expect("bound");
+        let collector = Self::default();
+        let router = collector.router(protocol);
+        let tls = ServerConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS).expect("they fit");
+        let tls = tls.with_no_client_auth().with_single_cert(certificates("bank"), pkcs8("bank.key").into());
+        let mut tls = tls.expect("they fit");
+        tls.alpn_protocols = vec![if protocol == Protocol::Grpc { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = tcp.accept().await {
+                let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        let mut trust = RootCertStore::empty();
+        trust.add_parsable_certificates(certificates("ca"));
+        let tls = Identity { trust, certificate: None }.tls().expect("the authority of the tests");
+        let url = format!("https://localhost:{}", at.port());
+        (collector, collector::Collector { url, tls, ..destination(protocol, at) })
+    }
+
     /// Takes what is sent to `tcp`.
-    pub(crate) fn serve(&self, protocol: Protocol, tcp: TcpListener) {
+    fn serve(&self, protocol: Protocol, tcp: TcpListener) {
+        let router = self.router(protocol);
+        tokio::spawn(async move { axum::serve(tcp, router).await });
+    }
+
+    fn router(&self, protocol: Protocol) -> Router {
         match protocol {
             Protocol::Http => {
                 let router = Router::new().route("/v1/traces", post(traces)).route("/v1/metrics", post(metrics));
-                let router = router.with_state(self.clone());
-                tokio::spawn(async move { axum::serve(tcp, router).await });
+                router.with_state(self.clone())
             }
-            Protocol::Grpc => {
-                let services = tonic::service::Routes::new(TraceServiceServer::new(self.clone()))
-                    .add_service(MetricsServiceServer::new(self.clone()));
-                tokio::spawn(async move { axum::serve(tcp, services.into_axum_router()).await });
-            }
+            Protocol::Grpc => tonic::service::Routes::new(TraceServiceServer::new(self.clone()))
+                .add_service(MetricsServiceServer::new(self.clone()))
+                .into_axum_router(),
         }
     }
 

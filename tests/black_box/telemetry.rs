@@ -13,7 +13,7 @@ use tokio::time::{Duration, sleep};
 use tracing::dispatcher::DefaultGuard;
 use tracing::level_filters::LevelFilter;
 
-use crate::bank::{Bank, client};
+use crate::bank::{Bank, client, distrusting};
 use crate::collector::{Collector, attribute, endless};
 use crate::heard::Heard;
 use crate::logs::Log;
@@ -234,4 +234,26 @@ async fn a_collector_that_begins_to_answer_and_never_ends_is_given_up() {
     })
     .await;
     fetch(&bank, &[]).await;
+}
+
+#[tokio::test]
+async fn over_tls_a_collector_is_told_if_its_authority_is_trusted_and_not_otherwise() {
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        let (collector, destination) = Collector::open_with_tls(protocol).await;
+        let (_log, bank, (_telemetry, _guard)) = telling(&destination, "https://localhost:1/ping").await;
+        fetch(&bank, &[]).await;
+        span(&collector, "GET /jwks").await;
+        let (other, mut destination) = Collector::open_with_tls(protocol).await;
+        destination.tls = distrusting();
+        let (_log, bank, (telemetry, _guard)) = telling(&destination, "https://localhost:1/ping").await;
+        fetch(&bank, &[]).await;
+        let lost = "countersign_exports_total{outcome=\"lost\",signal=\"spans\"} 1";
+        in_time(async {
+            while !telemetry.metrics.exposition().1.contains(lost) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        assert!(other.bytes().is_empty());
+    }
 }
