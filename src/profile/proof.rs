@@ -6,20 +6,16 @@ use crate::profile::DpopNonce;
 use crate::profile::gate::Gate;
 use crate::profile::issuer::path;
 use crate::profile::nonce::Side;
-use crate::profile::once::{Kind, Spent, Unspent};
+use crate::profile::once::{Kind, Spent};
 use crate::secret::{Digest, Secret};
 use crate::wire::Malformed;
 use crate::wire::inbound::Inbound;
 
-/// The thumbprint of the key that the proof of `inbound` shows. With an access `token`, it is shown at a resource, and has to be a proof of that token.
+/// The thumbprint of the key that the proof of `inbound` shows, and what is used up with it. With an access `token`, it is shown at a resource, and has to be a proof of that token.
 ///
 /// # Errors
 /// There is no proof, or more than one; it does not hold, is of another request, token or time, or has no good nonce.
-pub(super) fn prove(
-    gate: &Gate,
-    (inbound, token): (&Inbound, Option<&Secret>),
-    unspent: &Unspent,
-) -> Result<Digest, Rejection> {
+pub(super) fn prove(gate: &Gate, (inbound, token): (&Inbound, Option<&Secret>)) -> Result<(Digest, Spent), Rejection> {
     let (side, place) = match token {
         None => (Side::Token, path::TOKEN),
         Some(_) => (Side::Resource, path::USERINFO),
@@ -46,8 +42,7 @@ pub(super) fn prove(
         return Err(Rejection::new(reason, "DPOP-8-1", "the proof has no nonce, or none of late"));
     }
     let kind = if side == Side::Token { Kind::DpopProof } else { Kind::DpopProofAtResource };
-    unspent.note(Spent::new(kind, (&shown.jkt.to_string(), shown.jti), shown.until));
-    Ok(shown.jkt)
+    Ok((shown.jkt, Spent::new(kind, (&shown.jkt.to_string(), shown.jti), shown.until)))
 }
 
 const fn refusal(side: Side) -> Reason {

@@ -3,17 +3,26 @@
 use crate::error::{Reason, Rejection};
 use crate::profile::BoundBy;
 use crate::profile::gate::{Gate, Request};
-use crate::profile::once::Unspent;
+use crate::profile::once::{Spent, Unspent};
 use crate::profile::proof::prove;
 use crate::profile::sender::Binding;
 use crate::profile::verified::{Governed, Rule, Verified};
-use crate::secret::Secret;
+use crate::secret::{Digest, Secret};
 use crate::wire::inbound::{Authorization, Inbound};
 
-/// A token in the `Authorization` header, and the certificate or the key it was brought with.
+/// A token in the `Authorization` header, and what its caller shows to hold.
 pub struct ResourceCall {
     token: Option<Secret>,
-    binding: Option<Binding>,
+    held: Held,
+}
+
+/// What a caller shows beside a token, by the scheme that the token comes under.
+pub enum Held {
+    /// `Bearer`: the certificate of the connection, if there is one (RFC 8705 §3).
+    Certificate(Option<Digest>),
+    /// `DPoP`: the key of a proof, and the id of that proof (RFC 9449 §7.1). Anybody can make a key and a proof: the id is for the store to spend, once the token turns out
+    /// to be bound to the key.
+    Key(Digest, Spent),
 }
 
 impl Governed for ResourceCall {
@@ -30,25 +39,46 @@ impl Governed for ResourceCall {
             says: "no access token looks like that",
             holds: |r, _, _| r.token.as_ref().is_some_and(Secret::could_be_drawn),
         },
-        Rule {
-            clause: "MTLS-3-2",
-            reason: Reason::InvalidToken,
-            says: "there is no client certificate",
-            holds: |r, _, _| r.binding.is_some(),
-        },
     ];
 }
 
 impl Request for ResourceCall {
     /// RFC 9449 §7.1: a token under the scheme `DPoP` comes with a proof, which is judged before anything is said of the token.
-    async fn read(gate: &Gate, inbound: Inbound, unspent: &Unspent) -> Result<Self, Rejection> {
+    async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         let copy = |token: &Secret| Secret::new(token.reveal().to_owned());
         match &inbound.authorization {
             Some(Authorization::Dpop(token)) if gate.profile.binds(BoundBy::Dpop) => {
-                let jkt = prove(gate, (&inbound, Some(token)), unspent)?;
-                Ok(Self { token: Some(copy(token)), binding: Some(Binding::Key(jkt)) })
+                let (jkt, id) = prove(gate, (&inbound, Some(token)))?;
+                Ok(Self { token: Some(copy(token)), held: Held::Key(jkt, id) })
             }
-            _ => Ok(Self { token: inbound.bearer().map(copy), binding: Binding::shown(&inbound).ok() }),
+            _ => {
+                let certificate = inbound.certificate.as_ref().map(|certificate| certificate.thumbprint);
+                Ok(Self { token: inbound.bearer().map(copy), held: Held::Certificate(certificate) })
+            }
+        }
+    }
+}
+
+impl Held {
+    /// What is used up where it opens a token that is bound to `cnf`.
+    ///
+    /// # Errors
+    /// It does not: under which clause, and why.
+    pub fn opens(&self, cnf: &Binding) -> Result<Vec<Spent>, (&'static str, &'static str)> {
+        match (self, cnf) {
+            (Self::Key(jkt, id), Binding::Key(bound)) if jkt == bound => Ok(vec![id.clone()]),
+            (Self::Key(..), Binding::Key(_)) => Err(("DPOP-4.3-16", "the token is bound to another key")),
+            (Self::Key(..), Binding::Certificate(_)) => {
+                Err(("DPOP-7.2-1", "a certificate-bound token under the scheme DPoP"))
+            }
+            (Self::Certificate(Some(shown)), Binding::Certificate(bound)) if shown == bound => Ok(Vec::new()),
+            (Self::Certificate(Some(_)), Binding::Certificate(_)) => {
+                Err(("MTLS-3-2", "the token is bound to another certificate"))
+            }
+            (Self::Certificate(None), Binding::Certificate(_)) => Err(("MTLS-3-2", "there is no client certificate")),
+            (Self::Certificate(_), Binding::Key(_)) => {
+                Err(("DPOP-7.2-1", "a DPoP-bound token under the scheme Bearer"))
+            }
         }
     }
 }
@@ -60,8 +90,8 @@ impl Verified<ResourceCall> {
         self.request().token.as_ref().expect("FAPI1B-6.2.1-1 held")
     }
 
-    /// What the caller proves to hold.
-    pub fn binding(&self) -> &Binding {
-        self.request().binding.as_ref().expect("MTLS-3-2 held")
+    /// What the caller shows to hold.
+    pub const fn held(&self) -> &Held {
+        &self.request().held
     }
 }

@@ -158,6 +158,18 @@ async fn dpop_11_1_2_a_proof_is_good_once_for_its_key() {
 }
 
 #[tokio::test]
+async fn dpop_11_1_2_nobody_without_a_token_has_the_id_of_a_proof_remembered() {
+    let (bank, key, other) = (open().await, fresh_key(), fresh_key());
+    let (token, unknown) = (tokens(&bank, &key).await.text("access_token"), "A".repeat(43));
+    for (token, key) in [(&unknown, &key), (&token, &other)] {
+        let shown = at_resource(&bank, key, token);
+        for _ in 0..2 {
+            challenged(&userinfo(&bank, ("DPoP", token), Some(shown.clone())).await, "invalid_token");
+        }
+    }
+}
+
+#[tokio::test]
 async fn dpop_5_3_a_refresh_token_belongs_to_the_client_and_the_new_token_to_the_key_of_the_moment() {
     let (bank, one, two) = (open().await, fresh_key(), fresh_key());
     let first = tokens(&bank, &one).await;
