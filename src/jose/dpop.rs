@@ -142,11 +142,41 @@ fn public(alg: &str, members: &Object) -> Result<(ParsedPublicKey, Digest), Malf
     Ok((key.map_err(unusable)?, thumbprint(&jwk).map_err(unusable)?))
 }
 
+/// The points of small order of edwards25519, by their y, and the two encodings of such a y that are not canonical. Under one of them as a key a signature can hold over any message (RFC 8032 §8.9 leaves them to the caller).
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    little_endian("0000000000000000000000000000000000000000000000000000000000000000"),
+    little_endian("0000000000000000000000000000000000000000000000000000000000000001"),
+    little_endian("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826"),
+    little_endian("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7"),
+    little_endian("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec"),
+    little_endian("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"),
+    little_endian("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffee"),
+];
+
+/// The number in `hex`, lowest byte first, as RFC 8032 §5.1.2 writes one.
+const fn little_endian(hex: &str) -> [u8; 32] {
+    const fn digit(digit: u8) -> u8 {
+        if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 }
+    }
+    let (hex, mut bytes, mut at) = (hex.as_bytes(), [0; 32], 0);
+    while at < 32 {
+        bytes[31 - at] = 16 * digit(hex[2 * at]) + digit(hex[2 * at + 1]);
+        at += 1;
+    }
+    bytes
+}
+
 /// RFC 8037 §2.
 fn edwards(jwk: &Jwk) -> Result<ParsedPublicKey, jwk::Unusable> {
     let x = jwk.parameter("x").and_then(Value::as_str).unwrap_or_default();
-    let x = URL_SAFE_NO_PAD.decode(x).ok().filter(|x| x.len() == 32);
+    let x = URL_SAFE_NO_PAD.decode(x).ok().and_then(|x| <[u8; 32]>::try_from(x).ok());
     let x = x.filter(|_| jwk.curve() == Some("Ed25519")).ok_or(jwk::Unusable("an OKP key is not one of Ed25519"))?;
+    let mut y = x;
+    // Its highest bit is the sign of the other coordinate.
+    y[31] &= 0x7f;
+    if SMALL_ORDER.contains(&y) {
+        return Err(jwk::Unusable("an OKP key is a point of small order"));
+    }
     ParsedPublicKey::new(&ED25519, x).map_err(|_| jwk::Unusable("an OKP key cannot be used"))
 }
 
@@ -236,6 +266,27 @@ mod tests {
         assert!(jwk("kty", "oct").contains("does not go with its key"));
         assert_eq!(with("x5u", "https://elsewhere.example".into()), "the key of the proof did not make its signature");
         assert!(Proof::read(&"A".repeat(LONGEST + 1)).is_err_and(|why| why.0.contains("too long")));
+    }
+
+    /// With the neutral point as R, and 0 as S, a signature holds over any message under the key of order 1, and under the others over one of two, four or eight.
+    #[test]
+    fn dpop_4_3_6_a_key_under_which_anything_is_signed_is_refused() {
+        let order_1 = little_endian("0000000000000000000000000000000000000000000000000000000000000001");
+        let forged = [order_1, [0; 32]].concat();
+        let key = ParsedPublicKey::new(&ED25519, order_1).expect("the engine takes it");
+        assert!(key.verify_sig(b"anything", &forged).is_ok() && key.verify_sig(b"else", &forged).is_ok());
+        for point in SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut x = point;
+                x[31] |= sign;
+                let x = URL_SAFE_NO_PAD.encode(x);
+                let jwk = serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": x});
+                let header = serde_json::json!({"typ": "dpop+jwt", "alg": "Ed25519", "jwk": jwk});
+                let parts = [header.to_string().as_bytes(), b"{}", &forged].map(|part| URL_SAFE_NO_PAD.encode(part));
+                let why = Proof::read(&parts.join(".")).map(|_| ()).expect_err("anybody could have made it");
+                assert_eq!(why.0, "an OKP key is a point of small order", "{x}");
+            }
+        }
     }
 
     #[test]
