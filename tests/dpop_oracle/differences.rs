@@ -84,6 +84,18 @@ pub(crate) const STRICTER: &[Difference] = &[
         example: |draft| draft.claim("htu", json!("https://as.example//token/")),
     },
     Difference {
+        reason: "RFC 3986 §2, §3.2: a URI has a scheme, an authority and characters of its own; theirs is read by a parser for browsers, which mends what is none",
+        applies: |seen| {
+            let htu = seen.claims["htu"].as_str().unwrap_or_default();
+            let authority =
+                htu.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
+            let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&byte);
+            authority.is_empty() || authority.contains(['@', '%']) || !htu.bytes().all(allowed)
+        },
+        signer: Signer::p256,
+        example: |draft| draft.claim("htu", json!("https:as.example\\token")),
+    },
+    Difference {
         reason: "an htu has at most 2,048 bytes",
         applies: |seen| seen.claims["htu"].as_str().is_some_and(|htu| htu.len() > 2_048),
         signer: Signer::p256,
