@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::error::{Reason, Rejection};
+use crate::error::{Reason, Rejection, Scheme};
 use crate::secret::Digest;
 
 /// What has been used up. The store remembers.
@@ -59,14 +59,14 @@ impl Spent {
 
     /// What is said when it was spent before.
     pub const fn replayed(&self) -> Rejection {
-        let (reason, clause) = match self.kind {
-            Kind::ClientAssertion => (Reason::InvalidClient, "CA-11"),
-            Kind::RequestObject => (Reason::InvalidRequest, "CIBA-7.1.1-13"),
-            Kind::LoginHintToken => (Reason::InvalidRequest, "CIBA-7.1-20"),
-            Kind::DpopProof => (Reason::InvalidDpopProof, "DPOP-11.1-2"),
-            Kind::DpopProofAtResource => (Reason::InvalidDpopProofHere, "DPOP-11.1-2"),
+        let (reason, clause, schemes): (_, _, &[Scheme]) = match self.kind {
+            Kind::ClientAssertion => (Reason::InvalidClient, "CA-11", &[]),
+            Kind::RequestObject => (Reason::InvalidRequest, "CIBA-7.1.1-13", &[]),
+            Kind::LoginHintToken => (Reason::InvalidRequest, "CIBA-7.1-20", &[]),
+            Kind::DpopProof => (Reason::InvalidDpopProof, "DPOP-11.1-2", &[]),
+            Kind::DpopProofAtResource => (Reason::InvalidDpopProof, "DPOP-11.1-2", &[Scheme::Dpop]),
         };
-        Rejection::new(reason, clause, "the jti was used before")
+        Rejection::new(reason, clause, "the jti was used before").under(schemes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! That a request was made by whoever holds a key, by a DPoP proof (RFC 9449 §4.3).
 
-use crate::error::{Reason, Rejection};
+use crate::error::{Reason, Rejection, Scheme};
 use crate::jose::dpop::{Call, Proof, Unproven};
 use crate::profile::DpopNonce;
 use crate::profile::gate::Gate;
@@ -16,11 +16,11 @@ use crate::wire::inbound::Inbound;
 /// # Errors
 /// There is no proof, or more than one; it does not hold, is of another request, token or time, or has no good nonce.
 pub(super) fn prove(gate: &Gate, (inbound, token): (&Inbound, Option<&Secret>)) -> Result<(Digest, Spent), Rejection> {
-    let (side, place) = match token {
-        None => (Side::Token, path::TOKEN),
-        Some(_) => (Side::Resource, path::USERINFO),
+    let (side, place, kind, schemes): (_, _, _, &[Scheme]) = match token {
+        None => (Side::Token, path::TOKEN, Kind::DpopProof, &[]),
+        Some(_) => (Side::Resource, path::USERINFO, Kind::DpopProofAtResource, &[Scheme::Dpop]),
     };
-    let refused = |clause, cause| Rejection::new(refusal(side), clause, cause);
+    let refused = |clause, cause| Rejection::new(Reason::InvalidDpopProof, clause, cause).under(schemes);
     let [proof] = &inbound.dpop[..] else {
         let cause =
             if inbound.dpop.is_empty() { "there is no DPoP proof" } else { "there is more than one DPoP proof" };
@@ -38,16 +38,8 @@ pub(super) fn prove(gate: &Gate, (inbound, token): (&Inbound, Option<&Secret>)) 
         (Some(nonces), Some(nonce)) => nonces.know(side, nonce, now),
     };
     if !good {
-        let reason = if side == Side::Token { Reason::UseDpopNonce } else { Reason::UseDpopNonceHere };
-        return Err(Rejection::new(reason, "DPOP-8-1", "the proof has no nonce, or none of late"));
+        let cause = "the proof has no nonce, or none of late";
+        return Err(Rejection::new(Reason::UseDpopNonce, "DPOP-8-1", cause).under(schemes));
     }
-    let kind = if side == Side::Token { Kind::DpopProof } else { Kind::DpopProofAtResource };
     Ok((shown.jkt, Spent::new(kind, (&shown.jkt.to_string(), shown.jti), shown.until)))
-}
-
-const fn refusal(side: Side) -> Reason {
-    match side {
-        Side::Token => Reason::InvalidDpopProof,
-        Side::Resource => Reason::InvalidDpopProofHere,
-    }
 }

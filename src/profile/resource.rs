@@ -1,6 +1,6 @@
 //! [`ResourceCall`]: somebody uses an access token at this server itself (RFC 6750 §2.1, OpenID Connect Core §5.3.1).
 
-use crate::error::{Reason, Rejection};
+use crate::error::{Reason, Rejection, Scheme};
 use crate::profile::BoundBy;
 use crate::profile::gate::{Gate, Request};
 use crate::profile::once::{Spent, Unspent};
@@ -14,6 +14,7 @@ use crate::wire::inbound::{Authorization, Inbound};
 pub struct ResourceCall {
     token: Option<Secret>,
     held: Held,
+    schemes: &'static [Scheme],
 }
 
 /// What a caller shows beside a token, by the scheme that the token comes under.
@@ -40,22 +41,37 @@ impl Governed for ResourceCall {
             holds: |r, _, _| r.token.as_ref().is_some_and(Secret::could_be_drawn),
         },
     ];
+
+    fn schemes(&self) -> Option<&'static [Scheme]> {
+        Some(self.schemes)
+    }
 }
 
 impl Request for ResourceCall {
     /// RFC 9449 §7.1: a token under the scheme `DPoP` comes with a proof, which is judged before anything is said of the token.
     async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         let copy = |token: &Secret| Secret::new(token.reveal().to_owned());
+        let schemes = schemes(gate, &inbound);
         match &inbound.authorization {
-            Some(Authorization::Dpop(token)) if gate.profile.binds(BoundBy::Dpop) => {
+            Some(Authorization::Dpop(token)) if schemes == [Scheme::Dpop] => {
                 let (jkt, id) = prove(gate, (&inbound, Some(token)))?;
-                Ok(Self { token: Some(copy(token)), held: Held::Key(jkt, id) })
+                Ok(Self { token: Some(copy(token)), held: Held::Key(jkt, id), schemes })
             }
             _ => {
                 let certificate = inbound.certificate.as_ref().map(|certificate| certificate.thumbprint);
-                Ok(Self { token: inbound.bearer().map(copy), held: Held::Certificate(certificate) })
+                Ok(Self { token: inbound.bearer().map(copy), held: Held::Certificate(certificate), schemes })
             }
         }
+    }
+}
+
+/// The scheme under which a token was brought; where none was, each under which one may be (RFC 9449 §7.2).
+fn schemes(gate: &Gate, inbound: &Inbound) -> &'static [Scheme] {
+    match &inbound.authorization {
+        _ if !gate.profile.binds(BoundBy::Dpop) => &[Scheme::Bearer],
+        Some(Authorization::Bearer(_)) => &[Scheme::Bearer],
+        Some(Authorization::Dpop(_)) => &[Scheme::Dpop],
+        Some(Authorization::Other) | None => &[Scheme::Bearer, Scheme::Dpop],
     }
 }
 
@@ -88,6 +104,11 @@ impl Verified<ResourceCall> {
     /// The token.
     pub fn token(&self) -> &Secret {
         self.request().token.as_ref().expect("FAPI1B-6.2.1-1 held")
+    }
+
+    /// How a token is brought, for whoever refuses this one.
+    pub const fn schemes(&self) -> &'static [Scheme] {
+        self.request().schemes
     }
 
     /// What the caller shows to hold.

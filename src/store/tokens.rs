@@ -12,7 +12,7 @@ use crate::profile::client::Client;
 use crate::profile::client_credentials::ClientCredentials;
 use crate::profile::inspection::Inspection;
 use crate::profile::refresh::Refresh;
-use crate::profile::resource::{Held, ResourceCall};
+use crate::profile::resource::ResourceCall;
 use crate::profile::revocation::Revocation;
 use crate::profile::sender::Binding;
 use crate::profile::verified::Verified;
@@ -296,17 +296,13 @@ impl Store {
     /// the store who has no token.
     ///
     /// # Errors
-    /// [`Reason::InvalidToken`] or [`Reason::InvalidDpopToken`], what was [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::InvalidToken`], what was [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
     pub async fn bearer(
         &self,
         request: &Verified<ResourceCall>,
         now: Timestamp,
     ) -> Result<(AccessToken, Arc<Client>), Rejection> {
-        let reason = match request.held() {
-            Held::Certificate(_) => Reason::InvalidToken,
-            Held::Key(..) => Reason::InvalidDpopToken,
-        };
-        let refused = |(clause, cause)| Rejection::new(reason, clause, cause);
+        let refused = |(clause, cause)| Rejection::new(Reason::InvalidToken, clause, cause).under(request.schemes());
         let unknown = || refused(("FAPI1B-6.2.1-2", "the token is unknown, expired or revoked"));
         let token = self.unexpired(Trip::plain(), request.token(), now).await?.ok_or_else(unknown)?;
         let spends = request.held().opens(&token.cnf).map_err(|why| refused(why).by(&token.client_id))?;

@@ -12,10 +12,12 @@ use serde_json::json;
 
 use crate::bank::{Bank, client, key};
 use crate::heard::Heard;
-use crate::prover::{approved, at_resource, challenged, for_token, jwk, open, poll, proof, till11, tokens, userinfo};
+use crate::prover::{
+    ALGS, approved, at_resource, challenged, for_token, jwk, on, open, poll, proof, till11, tokens, userinfo,
+};
 use crate::registrant::{Registrant, changed, fresh_key};
 use crate::tpp::Tpp;
-use crate::wired::{register, switched_on};
+use crate::wired::{in_the_uk, register, switched_on};
 
 #[tokio::test]
 async fn dpop_5_a_token_is_bound_to_the_key_of_the_proof_and_opens_with_it_alone() {
@@ -53,6 +55,30 @@ async fn dpop_7_2_a_token_is_not_taken_under_the_scheme_of_another_binding() {
     let bound = bank.other_tpp().tokens().await.text("access_token");
     challenged(&userinfo(&bank, ("DPoP", &bound), Some(at_resource(&bank, &key, &bound))).await, "invalid_token");
     bank.other_tpp().userinfo(&bound).await.ok();
+}
+
+/// RFC 9449 figures 15 and 17: who brings no token is told how one may be brought, and who brings one under DPoP hears of DPoP, whatever is wrong with it.
+#[tokio::test]
+async fn dpop_7_1_a_challenge_is_one_of_the_scheme_that_the_token_came_under() {
+    let (bank, key) = (open().await, fresh_key());
+    let call = |authorization: &str| client(None).get(bank.url("/userinfo")).header("authorization", authorization);
+    let offered = |heard: &Heard| heard.headers["www-authenticate"].to_str().expect("ASCII").to_owned();
+    let both = format!("Bearer, DPoP {ALGS}");
+    for authorization in ["DPoP", "DPoP ", "DPoP a b", "DPoP =", "Basic YTpi", "Bearer"] {
+        let heard = Heard::of(call(authorization)).await;
+        heard.refused(401, "invalid_token");
+        assert_eq!(offered(&heard), both, "{authorization}");
+    }
+    assert_eq!(offered(&Heard::of(client(None).get(bank.url("/userinfo"))).await), both);
+    for odd in ["x", &"A".repeat(44), "A.b~c+d/e=="] {
+        challenged(&userinfo(&bank, ("DPoP", odd), Some(at_resource(&bank, &key, odd))).await, "invalid_token");
+    }
+    let bank = Bank::with(Limits::default(), |shipped| in_the_uk(&on(shipped))).await;
+    let own = till11(&bank).own_with(&for_token(&bank, &key).finish()).await;
+    let token = own.text("access_token");
+    let heard = userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await;
+    heard.refused(403, "insufficient_scope");
+    assert_eq!(offered(&heard), format!("DPoP error=\"insufficient_scope\", scope=\"openid\", {ALGS}"));
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use crate::token::Draft;
 use crate::tpp::Tpp;
 use crate::wired::{and_another, switched_on};
 
+/// What a challenge says of how proofs are signed.
+pub(crate) const ALGS: &str = "algs=\"ES256 PS256 Ed25519\"";
+
 /// A bank with everything on, and a client, till 11, whose tokens are bound by DPoP.
 pub(crate) fn on(shipped: &str) -> String {
     let on = switched_on(shipped, "https://localhost:1/ping");
@@ -96,5 +99,5 @@ pub(crate) fn at_resource(bank: &Bank, key: &SigningKey, token: &str) -> Draft {
 pub(crate) fn challenged(heard: &Heard, error: &str) {
     assert_eq!((heard.status, heard.body["error"].as_str()), (401, Some(error)), "{heard:#?}");
     let challenge = heard.headers["www-authenticate"].to_str().expect("ASCII");
-    assert_eq!(challenge, format!("DPoP error=\"{error}\", algs=\"ES256 PS256 Ed25519\""));
+    assert_eq!(challenge, format!("DPoP error=\"{error}\", {ALGS}"));
 }

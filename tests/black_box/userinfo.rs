@@ -18,12 +18,13 @@ fn call(bank: &Bank, method: &Method, certificate: Option<&str>) -> RequestBuild
     client(certificate).request(method.clone(), format!("{}/userinfo", bank.issuer))
 }
 
-/// RFC 6750 §3: 401, and the scheme that would do; what is wrong with a token only where there was one.
+/// RFC 6750 §3, RFC 9449 §7.2: 401, and the schemes that would do; what is wrong with a token only where there was one.
 async fn is_refused(request: RequestBuilder) {
     let heard = Heard::of(request).await;
     heard.refused(401, "invalid_token");
     let challenge = &heard.headers[WWW_AUTHENTICATE];
-    assert!(challenge == "Bearer" || challenge == "Bearer error=\"invalid_token\"", "{challenge:?}");
+    let offered = "Bearer, DPoP algs=\"ES256 PS256 Ed25519\"";
+    assert!(challenge == offered || challenge == "Bearer error=\"invalid_token\"", "{challenge:?}");
 }
 
 #[tokio::test]
