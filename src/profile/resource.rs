@@ -52,6 +52,10 @@ impl Request for ResourceCall {
     async fn read(gate: &Gate, inbound: Inbound, _: &Unspent) -> Result<Self, Rejection> {
         let copy = |token: &Secret| Secret::new(token.reveal().to_owned());
         let schemes = schemes(gate, &inbound);
+        if brings_several(&inbound) {
+            let cause = "there is more than one token, or one in more than one place";
+            return Err(Rejection::new(Reason::InvalidRequest, "DPOP-7.1-2", cause).under(schemes));
+        }
         match &inbound.authorization {
             Some(Authorization::Dpop(token)) if schemes == [Scheme::Dpop] => {
                 let (jkt, id) = prove(gate, (&inbound, Some(token)))?;
@@ -71,7 +75,18 @@ fn schemes(gate: &Gate, inbound: &Inbound) -> &'static [Scheme] {
         _ if !gate.profile.binds(BoundBy::Dpop) => &[Scheme::Bearer],
         Some(Authorization::Bearer(_)) => &[Scheme::Bearer],
         Some(Authorization::Dpop(_)) => &[Scheme::Dpop],
-        Some(Authorization::Other) | None => &[Scheme::Bearer, Scheme::Dpop],
+        Some(Authorization::Several | Authorization::Other) | None => &[Scheme::Bearer, Scheme::Dpop],
+    }
+}
+
+/// RFC 6750 §2, RFC 9449 figure 19: a token is brought in one way. That the URI has none, the gate has seen to.
+fn brings_several(inbound: &Inbound) -> bool {
+    match &inbound.authorization {
+        Some(Authorization::Several) => true,
+        Some(Authorization::Bearer(_) | Authorization::Dpop(_)) => {
+            inbound.form().is_ok_and(|form| form.value("access_token").is_some())
+        }
+        Some(Authorization::Other) | None => false,
     }
 }
 

@@ -38,7 +38,7 @@ impl Inbound {
     pub const fn bearer(&self) -> Option<&Secret> {
         match &self.authorization {
             Some(Authorization::Bearer(token)) => Some(token),
-            Some(Authorization::Dpop(_) | Authorization::Other) | None => None,
+            Some(Authorization::Dpop(_) | Authorization::Several | Authorization::Other) | None => None,
         }
     }
 
@@ -65,12 +65,14 @@ impl Inbound {
     }
 }
 
-/// What an `Authorization` header held.
+/// What the `Authorization` header held.
 pub enum Authorization {
     /// RFC 6750 §2.1: `Bearer` and one token.
     Bearer(Secret),
     /// RFC 9449 §7.1: `DPoP` and one token.
     Dpop(Secret),
+    /// There is more than one header.
+    Several,
     /// Anything else.
     Other,
 }
@@ -147,7 +149,7 @@ mod tests {
     fn rfc6750_2_1_a_bearer_is_one_b64token() {
         let token = |value: &str| match Authorization::parse(value) {
             Authorization::Bearer(token) => Some(token.reveal().to_owned()),
-            Authorization::Dpop(_) | Authorization::Other => None,
+            Authorization::Dpop(_) | Authorization::Several | Authorization::Other => None,
         };
         assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(token("bEARER a-._~+/0==").as_deref(), Some("a-._~+/0=="));

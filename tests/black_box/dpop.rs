@@ -81,6 +81,36 @@ async fn dpop_7_1_a_challenge_is_one_of_the_scheme_that_the_token_came_under() {
     assert_eq!(offered(&heard), format!("DPoP error=\"insufficient_scope\", scope=\"openid\", {ALGS}"));
 }
 
+/// RFC 9449 figure 19, RFC 6750 §3.1.
+#[tokio::test]
+async fn dpop_7_1_2_more_than_one_token_is_a_malformed_request() {
+    let (bank, key) = (open().await, fresh_key());
+    let token = tokens(&bank, &key).await.text("access_token");
+    let bound = bank.other_tpp().tokens().await.text("access_token");
+    let call = |method: Method| client(Some("till8")).request(method, bank.url("/userinfo"));
+    let proof =
+        |method| proof(&bank, &key, (method, "/userinfo")).with("ath", Digest::of(token.as_bytes()).to_string());
+    let refused = async |call: reqwest::RequestBuilder, challenge: &str| {
+        let heard = Heard::of(call).await;
+        heard.refused(400, "invalid_request");
+        assert_eq!(heard.headers["www-authenticate"].to_str().expect("ASCII"), challenge);
+    };
+    let (bearer, dpop) = (format!("Bearer {bound}"), format!("DPoP {token}"));
+    let wrong = ("Bearer error=\"invalid_request\"", format!("DPoP error=\"invalid_request\", {ALGS}"));
+    for (one, other) in [(&bearer, &bearer), (&bearer, &dpop), (&dpop, &dpop)] {
+        let call = call(Method::GET).header("authorization", one).header("authorization", other);
+        refused(call.header("dpop", proof("GET").finish()), &format!("{}, {}", wrong.0, wrong.1)).await;
+    }
+    let posted = |authorization: &str| {
+        let call = call(Method::POST).header("authorization", authorization);
+        call.header("content-type", "application/x-www-form-urlencoded").header("dpop", proof("POST").finish())
+    };
+    refused(posted(&bearer).body(format!("access_token={bound}")), wrong.0).await;
+    refused(posted(&dpop).body(format!("access_token={token}")), &wrong.1).await;
+    Heard::of(posted(&bearer).body("a=b")).await.ok();
+    Heard::of(posted(&dpop).body("access_token=")).await.ok();
+}
+
 #[tokio::test]
 async fn dpop_5_2_a_client_is_judged_by_what_it_registered_whatever_else_it_shows() {
     let (bank, key) = (open().await, fresh_key());

@@ -74,7 +74,6 @@ async fn fapi1b_6_2_1_1_a_token_is_taken_from_the_header_alone() {
             println!("{method} {header}");
             is_refused(bare().header(AUTHORIZATION, header)).await;
         }
-        is_refused(bare().bearer_auth(&token).bearer_auth(&token)).await;
         // In the URI it is not even looked for, and spoils a request that has it in the header.
         let in_the_uri = || altered(bare(), |to| to.url_mut().set_query(Some(&format!("access_token={token}"))));
         Heard::of(in_the_uri()).await.refused(400, "invalid_request");
