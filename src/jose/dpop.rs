@@ -86,7 +86,11 @@ impl Proof {
         {
             return Err(unproven("DPOP-4.3-15", "the proof is of another token"));
         }
-        Ok(Shown { jkt: self.jkt, nonce: text("nonce")?, jti, until: iat.plus(OLDEST) })
+        let nonce = text("nonce")?;
+        if nonce.is_none() && self.claims.has("nonce") {
+            return Err(unproven("DPOP-4.3-3", "the nonce is empty"));
+        }
+        Ok(Shown { jkt: self.jkt, nonce, jti, until: iat.plus(OLDEST) })
     }
 }
 

@@ -111,8 +111,8 @@ pub(crate) const STRICTER: &[Difference] = &[
         example: |draft| draft.claims = draft.claims.replacen('{', "{\"nbf\":1,\"nbf\":1,", 1),
     },
     Difference {
-        reason: "a nonce of null is not a string, and not nothing either",
-        applies: |seen| ["nonce"].iter().any(|name| seen.claims.get(name) == Some(&Value::Null)),
+        reason: "a nonce of null is not a string, and not nothing either; an empty one nobody gave out",
+        applies: |seen| seen.claims.get("nonce").is_some_and(|nonce| nonce.is_null() || nonce == ""),
         signer: Signer::p256,
         example: |draft| draft.claim("nonce", Value::Null),
     },
