@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::bank::{Bank, client, key};
 use crate::heard::Heard;
 use crate::prover::{
-    ALGS, approved, at_resource, challenged, for_token, jwk, on, open, poll, proof, till11, tokens, userinfo,
+    ALGS, approved, at_resource, challenged, for_token, jwk, nonce, open, poll, proof, till11, tokens, userinfo,
+    with_till11,
 };
 use crate::registrant::{Registrant, changed, fresh_key};
 use crate::tpp::Tpp;
@@ -73,10 +74,15 @@ async fn dpop_7_1_a_challenge_is_one_of_the_scheme_that_the_token_came_under() {
     for odd in ["x", &"A".repeat(44), "A.b~c+d/e=="] {
         challenged(&userinfo(&bank, ("DPoP", odd), Some(at_resource(&bank, &key, odd))).await, "invalid_token");
     }
-    let bank = Bank::with(Limits::default(), |shipped| in_the_uk(&on(shipped))).await;
-    let own = till11(&bank).own_with(&for_token(&bank, &key).finish()).await;
+    let bank = Bank::with(Limits::default(), |shipped| in_the_uk(&with_till11(shipped))).await;
+    let told = till11(&bank).own_with(&for_token(&bank, &key).finish()).await;
+    let own = till11(&bank).own_with(&for_token(&bank, &key).with("nonce", nonce(&told)).finish()).await;
     let token = own.text("access_token");
-    let heard = userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await;
+    assert_eq!(own.body["token_type"], "DPoP");
+    let told = userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await;
+    challenged(&told, "use_dpop_nonce");
+    let shown = at_resource(&bank, &key, &token).with("nonce", nonce(&told));
+    let heard = userinfo(&bank, ("DPoP", &token), Some(shown)).await;
     heard.refused(403, "insufficient_scope");
     assert_eq!(offered(&heard), format!("DPoP error=\"insufficient_scope\", scope=\"openid\", {ALGS}"));
 }

@@ -15,7 +15,7 @@ use crate::commands::Commands;
 use crate::heard::Heard;
 use crate::node::{NOWHERE, Nodes};
 use crate::overheard::Overheard;
-use crate::prover::{approved, at_resource, challenged, for_token, poll, userinfo};
+use crate::prover::{approved, at_resource, challenged, for_token, lenient, poll, userinfo};
 use crate::tpp::Tpp;
 use crate::wired::{hint_token, in_the_uk, metadata, register, standing, switched_on, till9};
 
@@ -187,7 +187,8 @@ async fn a_proof_at_a_resource_travels_with_what_its_token_hangs_on_and_without_
     let nodes = Nodes::new();
     let (heard, listening) = Overheard::listen();
     let folder = tempfile::tempdir().expect("a folder");
-    let edit = |shipped: &str| format!("{}dpop_bound_access_tokens = true\n", without_pings(shipped, folder.path()));
+    let edit =
+        |shipped: &str| format!("{}dpop_bound_access_tokens = true\n", lenient(&without_pings(shipped, folder.path())));
     let bank = nodes.node_on(nodes.backend().await, edit).await;
     let commands = Commands::of(&nodes.redis).await;
     let mut count = Count { heard, commands, _listening: listening, _folder: folder };
