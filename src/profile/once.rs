@@ -41,7 +41,7 @@ pub enum Kind {
     LoginHintToken,
     /// RFC 9449 §11.1, at the token endpoint; whose it is, its key says.
     DpopProof,
-    /// The same, at a resource of this server.
+    /// The same, at a resource of this server: a `jti` is one of the URI that it was sent to.
     DpopProofAtResource,
 }
 
@@ -52,7 +52,8 @@ impl Spent {
             Kind::ClientAssertion => "client_assertion",
             Kind::RequestObject => "request_object",
             Kind::LoginHintToken => "login_hint_token",
-            Kind::DpopProof | Kind::DpopProofAtResource => "dpop",
+            Kind::DpopProof => "dpop",
+            Kind::DpopProofAtResource => "dpop at resource",
         };
         Self { kind, digest: Digest::of_parts(&[name, iss, jti]), until }
     }
@@ -104,6 +105,13 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn dpop_11_1_2_the_same_jti_at_another_place_is_another_id() {
+        let until = Timestamp::from_seconds(1);
+        let id = |kind| Spent::new(kind, ("jkt", "1"), until).digest;
+        assert_ne!(id(Kind::DpopProof), id(Kind::DpopProofAtResource));
     }
 
     #[test]

@@ -217,6 +217,12 @@ async fn dpop_11_1_2_a_proof_is_good_once_for_its_key() {
     let shown = at_resource(&bank, &key, &token);
     userinfo(&bank, ("DPoP", &token), Some(shown.clone())).await.ok();
     challenged(&userinfo(&bank, ("DPoP", &token), Some(shown)).await, "invalid_dpop_proof");
+    // A jti is one of the place that it is shown at.
+    let elsewhere = at_resource(&bank, &key, &token).with("jti", "here and there");
+    userinfo(&bank, ("DPoP", &token), Some(elsewhere)).await.ok();
+    let here = for_token(&bank, &key).with("jti", "here and there");
+    bank.clock.advance(5);
+    poll(&till, &auth_req_id, &[&here.finish()]).await.refused(400, "authorization_pending");
 }
 
 #[tokio::test]
