@@ -83,8 +83,9 @@ const LONGEST_BEARER: usize = 1024;
 impl Authorization {
     /// Reads the value of the header.
     pub fn parse(value: &str) -> Self {
-        let Some((scheme, token)) = value.split_once(' ').filter(|(_, token)| is_b64token(token, 1..=LONGEST_BEARER))
-        else {
+        // RFC 9110 §11.4: with one space or more between them.
+        let parts = value.split_once(' ').map(|(scheme, token)| (scheme, token.trim_start_matches(' ')));
+        let Some((scheme, token)) = parts.filter(|(_, token)| is_b64token(token, 1..=LONGEST_BEARER)) else {
             return Self::Other;
         };
         let token = || Secret::new(token.to_owned());
@@ -153,9 +154,21 @@ mod tests {
         };
         assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(token("bEARER a-._~+/0==").as_deref(), Some("a-._~+/0=="));
-        for other in
-            ["", "Bearer", "Bearer ", "Bearer  a", "Bearer a b", "Bearer a,b", "Bearer =", "Bearer a=b", "Basic a"]
-        {
+        assert_eq!(token("Bearer  a").as_deref(), Some("a"), "1*SP");
+        for other in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer  ",
+            "Bearer \ta",
+            " Bearer a",
+            "Bearer a ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer =",
+            "Bearer a=b",
+            "Basic a",
+        ] {
             assert_eq!(token(other), None, "{other}");
         }
         assert_eq!(token(&format!("Bearer {}", "a".repeat(LONGEST_BEARER + 1))), None);
