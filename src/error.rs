@@ -92,6 +92,8 @@ macro_rules! reasons {
 reasons! {
     /// RFC 6749 §5.2, CIBA §13: malformed, missing, doubled or contradictory.
     InvalidRequest => BAD_REQUEST, "invalid_request", "The request is missing something, malformed, or contradicts itself.";
+    /// The same: there is no certificate to bind the token to (FAPI 1.0 part 2 §5.2.2-5).
+    NoCertificate => BAD_REQUEST, "invalid_request", "The token request has no client certificate.";
     /// RFC 6749 §5.2, CIBA §13: the client did not authenticate.
     InvalidClient => UNAUTHORIZED, "invalid_client", "Client authentication failed.";
     /// RFC 6749 §5.2: the same, by a client that tried the Authorization header, which no registered method uses.
