@@ -18,6 +18,15 @@ pub enum Side {
     Resource,
 }
 
+impl Side {
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Token => Self::Resource,
+            Self::Resource => Self::Token,
+        }
+    }
+}
+
 /// What nonces are made of.
 #[derive(Clone)]
 pub enum Source {
