@@ -217,6 +217,53 @@ mod tests {
         assert!(Proof::read(&format!("{signed}.{}", "A".repeat(86))).is_err());
     }
 
+    /// RFC 9449 §5, figure 7: the header of figure 2, and claims and signature of its own.
+    const REFRESH: &str = "eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjY1Mjk2fQ.pAqut2IRDm_De6PR93SYmGBPXpwrAk90e8cP2hjiaG5QsGSuKDYW7_X620BxqhvYC8ynrrvZLTk41mSRroapUA";
+
+    /// RFC 9449 §7.1, figure 13, in the same way.
+    const AT_RESOURCE: &str = "eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
+
+    fn with_the_header_of_the_rfc(rest: &str) -> Proof {
+        let (header, _) = RFC.split_once('.').expect("three parts");
+        Proof::read(&format!("{header}.{rest}")).expect("it is one of the RFC")
+    }
+
+    #[test]
+    fn rfc9449_5_the_proof_of_a_refresh_holds_when_it_was_made() {
+        let proof = with_the_header_of_the_rfc(REFRESH);
+        let places = ["https://server.example.com/token".to_owned()];
+        let at = |now| Call { method: "POST", places: &places, token: None, now, leeway: 0 };
+        let made = Timestamp::from_seconds(1_562_265_296);
+        assert_eq!(proof.of(&at(made)).map(|shown| shown.jti).ok(), Some("-BwC3ESc6acc2lTc"));
+        assert!(proof.of(&at(Timestamp::from_seconds(1_562_262_616))).is_err(), "the one of figure 2 is another");
+    }
+
+    #[test]
+    fn rfc9449_7_1_the_proof_at_a_resource_is_one_of_its_call_and_token_alone() {
+        let proof = with_the_header_of_the_rfc(AT_RESOURCE);
+        let token = Secret::new("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU".to_owned());
+        assert_eq!(token.digest().to_string(), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo", "figure 14");
+        let places = ["https://resource.example.org/protectedresource".to_owned()];
+        let made = Timestamp::from_seconds(1_562_262_618);
+        let call = || Call { method: "GET", places: &places, token: Some(&token), now: made, leeway: 0 };
+        let shown = proof.of(&call()).expect("it is one of this call");
+        assert_eq!((shown.jti, shown.nonce), ("e1j3V_bKic8-LAEB", None));
+        assert_eq!(shown.jkt.to_string(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "figure 9");
+        let other = Secret::new("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxV".to_owned());
+        let elsewhere = ["https://resource.example.org/protectedresource/".to_owned()];
+        for (clause, call) in [
+            ("DPOP-4.3-8", Call { method: "POST", ..call() }),
+            ("DPOP-4.3-8", Call { method: "HEAD", ..call() }),
+            ("DPOP-4.3-9", Call { places: &elsewhere, ..call() }),
+            ("DPOP-4.3-9", Call { places: &[], ..call() }),
+            ("DPOP-4.3-13", Call { now: made.plus(61), ..call() }),
+            ("DPOP-4.3-13", Call { now: Timestamp::from_seconds(made.seconds() - 1), ..call() }),
+            ("DPOP-4.3-15", Call { token: Some(&other), ..call() }),
+        ] {
+            assert_eq!(proof.of(&call).err().map(|why| why.clause), Some(clause));
+        }
+    }
+
     fn refused(header: &Value) -> &'static str {
         let text = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode("{}"));
         Proof::read(&text).map(|_| ()).expect_err("it must not hold").cause
@@ -257,8 +304,41 @@ mod tests {
         assert_eq!(jwk("x", "AAAA"), "an EC coordinate does not have 32 bytes");
         assert_eq!(jwk("y", "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"), "an EC key is not a point of P-256");
         assert!(jwk("kty", "oct").contains("does not go with its key"));
+        assert_eq!(
+            jwk("x5u", "https://elsewhere.example"),
+            "the key of the proof did not make its signature",
+            "not fetched"
+        );
         assert_eq!(with("x5u", "https://elsewhere.example".into()), "the key of the proof did not make its signature");
         assert!(Proof::read(&"A".repeat(LONGEST + 1)).is_err_and(|why| why.cause.contains("too long")));
+    }
+
+    #[test]
+    fn dpop_4_3_5_and_6_a_key_that_is_weak_or_of_another_kind_is_refused() {
+        let with = |alg: &str, jwk: Value| refused(&serde_json::json!({"typ": "dpop+jwt", "alg": alg, "jwk": jwk}));
+        let rsa = |bytes: usize, e: &str| {
+            let n = [vec![0xff; bytes - 1], vec![0xfd]].concat();
+            serde_json::json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n), "e": e})
+        };
+        assert_eq!(with("PS256", rsa(128, "AQAB")), "an RSA modulus is not of 2048 to 4096 bits");
+        assert_eq!(with("PS256", rsa(513, "AQAB")), "an RSA modulus is not of 2048 to 4096 bits");
+        assert_eq!(with("PS256", rsa(256, "Aw")), "an RSA exponent is not 65537");
+        for alg in ["RS256", "RS384", "RS512", "PS384", "PS512", "ES256", "Ed25519"] {
+            assert!(with(alg, rsa(256, "AQAB")).contains("does not go with its key"), "{alg}");
+        }
+        assert_eq!(
+            with("PS256", rsa(256, "AQAB")),
+            "the key of the proof did not make its signature",
+            "of that kind they are"
+        );
+        let okp = |crv: &str, length: usize| serde_json::json!({"kty": "OKP", "crv": crv, "x": URL_SAFE_NO_PAD.encode(vec![9; length])});
+        for (crv, length) in [("X25519", 32), ("Ed448", 57), ("Ed448", 32), ("Ed25519", 31), ("Ed25519", 33), ("", 32)]
+        {
+            assert_eq!(with("Ed25519", okp(crv, length)), "an OKP key is not one of Ed25519", "{crv} {length}");
+        }
+        for alg in ["EdDSA", "Ed448", "ES256"] {
+            assert!(with(alg, okp("Ed25519", 32)).contains("does not go with its key"), "{alg}");
+        }
     }
 
     /// With the neutral point as R, and 0 as S, a signature holds over any message under the key of order 1, and under the others over one of two, four or eight.

@@ -10,10 +10,10 @@ use countersign::secret::Digest;
 use http::{HeaderValue, Method};
 use serde_json::json;
 
-use crate::bank::{Bank, client, key};
+use crate::bank::{Bank, client, key, pki};
 use crate::heard::Heard;
 use crate::prover::{
-    ALGS, approved, at_resource, challenged, for_token, jwk, nonce, open, poll, proof, till11, tokens, userinfo,
+    ALGS, approved, at_resource, challenged, for_token, jwk, nonce, on, open, poll, proof, till11, tokens, userinfo,
     with_till11,
 };
 use crate::registrant::{Registrant, changed, fresh_key};
@@ -129,12 +129,38 @@ async fn dpop_5_2_a_client_is_judged_by_what_it_registered_whatever_else_it_show
         let seen = bank.accounts_api().introspect(&heard.text("access_token")).await;
         assert!(seen.ok()["cnf"]["x5t#S256"].is_string() && seen.body["cnf"].get("jkt").is_none());
     }
-    // Bound by DPoP: a certificate says nothing.
+    // Bound by DPoP: a certificate says nothing, not even that of a client that authenticates by it.
     let till = Tpp::new(&bank, "till-11", (key_of_till(), key_of_till()), Some("till8"));
     let auth_req_id = approved(&bank, &till).await;
     till.poll(&auth_req_id).await.refused(400, "invalid_dpop_proof");
     let heard = poll(&till, &auth_req_id, &[&for_token(&bank, &key).finish()]).await;
     assert_eq!(heard.ok()["token_type"], "DPoP");
+}
+
+/// RFC 8705 §2 says who, RFC 9449 §5 what the token hangs on.
+#[tokio::test]
+async fn dpop_5_2_a_client_that_authenticates_by_certificate_may_be_bound_by_dpop() {
+    let by_certificate = |config: &str| {
+        let (before, till11) = config.rsplit_once("[[clients]]").expect("till 11 is the last");
+        let jwt = "\"private_key_jwt\"\ntoken_endpoint_auth_signing_alg = \"ES256\"";
+        let tls = "\"tls_client_auth\"\ntls_client_auth_subject_dn = \"CN=till-7\"";
+        assert!(till11.contains(jwt), "{till11}");
+        format!(
+            "{before}[client_certificates]\nauthorities = \"{}/ca.pem\"\n\n[[clients]]{}",
+            pki().display(),
+            till11.replace(jwt, tls)
+        )
+    };
+    let (bank, key) = (Bank::with(Limits::default(), |shipped| by_certificate(&on(shipped))).await, fresh_key());
+    let mut till = Tpp::new(&bank, "till-11", (key_of_till(), key_of_till()), Some("till"));
+    till.by_certificate = true;
+    let auth_req_id = approved(&bank, &till).await;
+    till.poll(&auth_req_id).await.refused(400, "invalid_dpop_proof");
+    let heard = poll(&till, &auth_req_id, &[&for_token(&bank, &key).finish()]).await;
+    let token = heard.text("access_token");
+    assert_eq!(bank.accounts_api().introspect(&token).await.ok()["cnf"], json!({"jkt": key.kid()}));
+    userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await.ok();
+    till.userinfo(&token).await.refused(401, "invalid_token");
 }
 
 fn key_of_till() -> SigningKey {
@@ -224,6 +250,24 @@ async fn dpop_11_1_2_a_proof_is_good_once_for_its_key() {
     let here = for_token(&bank, &key).with("jti", "here-and-there");
     bank.clock.advance(5);
     poll(&till, &auth_req_id, &[&here.finish()]).await.refused(400, "authorization_pending");
+}
+
+#[tokio::test]
+async fn dpop_11_1_2_a_proof_is_spent_for_as_long_as_anybody_could_take_it() {
+    let (bank, key) = (open().await, fresh_key());
+    let refresh_token = tokens(&bank, &key).await.text("refresh_token");
+    let till = till11(&bank);
+    // Made by a clock that is as far ahead as it may be: ninety seconds and one it can be shown.
+    let early = for_token(&bank, &key).with("iat", bank.now() + 30).finish();
+    till.refresh_with(&refresh_token, &early).await.ok();
+    let token = till.refresh_with(&refresh_token, &for_token(&bank, &key).finish()).await.text("access_token");
+    let here = at_resource(&bank, &key, &token).with("iat", bank.now() + 30);
+    userinfo(&bank, ("DPoP", &token), Some(here.clone())).await.ok();
+    for _ in 0..=92 {
+        till.refresh_with(&refresh_token, &early).await.refused(400, "invalid_dpop_proof");
+        challenged(&userinfo(&bank, ("DPoP", &token), Some(here.clone())).await, "invalid_dpop_proof");
+        bank.clock.advance(1);
+    }
 }
 
 #[tokio::test]
