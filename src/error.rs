@@ -15,12 +15,42 @@ pub struct Rejection {
     pub cause: &'static str,
     /// The registered client that it was, or claimed to be. For the log.
     pub client: Option<String>,
+    /// How a token may be brought, where that is what was wrong: each is a challenge in the answer (RFC 9110 §11.6.1).
+    pub schemes: &'static [Scheme],
+}
+
+/// How a token is brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// RFC 6750 §2.1.
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
 }
 
 impl Rejection {
-    /// A refusal for `reason` under `clause`.
+    /// A refusal for `reason` under `clause`. Where it is for a token, that is one of a bearer, unless [`under`](Self::under) says otherwise.
     pub const fn new(reason: Reason, clause: &'static str, cause: &'static str) -> Self {
-        Self { reason, clause, cause, client: None }
+        let schemes: &[Scheme] = match reason {
+            Reason::MissingToken | Reason::InvalidToken | Reason::InsufficientScope => &[Scheme::Bearer],
+            _ => &[],
+        };
+        Self { reason, clause, cause, client: None, schemes }
+    }
+
+    /// The same refusal of a call with a token, which may be brought under these schemes.
+    #[must_use]
+    pub const fn under(mut self, schemes: &'static [Scheme]) -> Self {
+        self.schemes = schemes;
+        self
+    }
+
+    /// The HTTP status: that of the reason, but for a proof that is shown with a token (RFC 9449 §7.1).
+    pub const fn status(&self) -> StatusCode {
+        match self.reason {
+            Reason::InvalidDpopProof | Reason::UseDpopNonce if !self.schemes.is_empty() => StatusCode::UNAUTHORIZED,
+            reason => reason.status(),
+        }
     }
 
     /// The same refusal, now that the client is known.
@@ -62,6 +92,8 @@ macro_rules! reasons {
 reasons! {
     /// RFC 6749 §5.2, CIBA §13: malformed, missing, doubled or contradictory.
     InvalidRequest => BAD_REQUEST, "invalid_request", "The request is missing something, malformed, or contradicts itself.";
+    /// The same: there is no certificate to bind the token to (FAPI 1.0 part 2 §5.2.2-5).
+    NoCertificate => BAD_REQUEST, "invalid_request", "The token request has no client certificate.";
     /// RFC 6749 §5.2, CIBA §13: the client did not authenticate.
     InvalidClient => UNAUTHORIZED, "invalid_client", "Client authentication failed.";
     /// RFC 6749 §5.2: the same, by a client that tried the Authorization header, which no registered method uses.
@@ -100,16 +132,10 @@ reasons! {
     MissingToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
     /// RFC 6750 §3.1: a token that is not good here.
     InvalidToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
-    /// RFC 9449 §5: the proof at the token endpoint is missing, or does not hold.
+    /// RFC 9449 §5, §7.1: the proof is missing, or does not hold. With a token, it is 401.
     InvalidDpopProof => BAD_REQUEST, "invalid_dpop_proof", "The DPoP proof is missing or does not hold.";
-    /// RFC 9449 §7.1: the same, at a resource of this server.
-    InvalidDpopProofHere => UNAUTHORIZED, "invalid_dpop_proof", "The DPoP proof is missing or does not hold.";
-    /// RFC 9449 §8: the proof has to carry the nonce in this answer.
+    /// RFC 9449 §8, §9: the proof has to carry the nonce in this answer. With a token, it is 401.
     UseDpopNonce => BAD_REQUEST, "use_dpop_nonce", "The DPoP proof has to have the nonce of the DPoP-Nonce header.";
-    /// RFC 9449 §9: the same, at a resource of this server.
-    UseDpopNonceHere => UNAUTHORIZED, "use_dpop_nonce", "The DPoP proof has to have the nonce of the DPoP-Nonce header.";
-    /// RFC 9449 §7.1: a token that was brought with a proof and is not good here.
-    InvalidDpopToken => UNAUTHORIZED, "invalid_token", "The token is missing, expired, revoked, or not the caller's.";
     /// RFC 7591 §3.2.2.
     InvalidClientMetadata => BAD_REQUEST, "invalid_client_metadata", "A member of the client metadata is missing or not acceptable here.";
     /// RFC 7591 §3.2.2.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use aws_lc_rs::aead::{AES_256_GCM, AES_256_GCM_SIV, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -176,6 +177,34 @@ impl Pseudonyms {
     }
 }
 
+/// A key for codes that whoever has it can make and tell from others, and nobody else can (RFC 2104, with SHA-256).
+#[derive(Clone)]
+pub struct Mac(hmac::Key);
+
+impl Mac {
+    /// With `key`, whatever its length.
+    pub fn under(key: &Secret) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, key.reveal().as_bytes()))
+    }
+
+    /// Another key, which is made of this one and tells nothing of it.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, hmac::sign(&self.0, purpose.as_bytes()).as_ref()))
+    }
+
+    /// The code of `text`, in 43 characters.
+    pub fn code(&self, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, text.as_bytes()))
+    }
+
+    /// Whether `code` is that of `text`; in time that says nothing of how much of it is right.
+    pub fn made(&self, code: &str, text: &str) -> bool {
+        let code = URL_SAFE_NO_PAD.decode(code);
+        code.is_ok_and(|code| hmac::verify(&self.0, text.as_bytes(), &code).is_ok())
+    }
+}
+
 /// Locks what lies where others may read: who has not the key learns its length and no more.
 #[derive(Clone)]
 pub struct Vault(Secret, &'static str);
@@ -305,6 +334,23 @@ mod tests {
         assert!(Vault::under(Secret::new("l".repeat(32))).unlock(&locked).is_none());
         locked[0] ^= 1;
         assert!(vault.unlock(&locked).is_none());
+    }
+
+    /// RFC 4231 §4.3.
+    #[test]
+    fn rfc2104_a_code_is_known_by_its_own_key_alone() {
+        let mac = Mac::under(&Secret::new("Jefe".into()));
+        let code = mac.code("what do ya want for nothing?");
+        assert_eq!(code, "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM");
+        assert!(mac.made(&code, "what do ya want for nothing?") && !mac.made(&code, "what do ya want for nothing!"));
+        let derived = mac.derived("x");
+        assert!(
+            !derived.made(&code, "what do ya want for nothing?") && derived.code("x") == mac.derived("x").code("x")
+        );
+        assert!(derived.code("x") != mac.derived("y").code("x"));
+        for odd in ["", "x", &code[1..], &format!("{code}="), &format!("{code}A")] {
+            assert!(!mac.made(odd, "what do ya want for nothing?"), "{odd}");
+        }
     }
 
     #[test]

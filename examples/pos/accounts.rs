@@ -1,11 +1,11 @@
 //! [`Accounts`]: the bank's API. It takes a token only from whoever proves the certificate (RFC 8705 §3) or the key (RFC 9449 §7) that it is bound to.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use countersign::clock::{self, Clock};
+use countersign::clock::{self, Clock, Timestamp};
 use countersign::jose::dpop::{Call, Proof};
 use countersign::secret::{Digest, Secret};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -25,6 +25,9 @@ pub(crate) const ALICE: &str = "customer-204117";
 
 const CLIENT_ID: &str = "accounts-api";
 const SCOPE: &str = "accounts";
+
+/// More proofs than anybody makes in a minute. Nobody is let in beyond that.
+const MOST: usize = 10_000;
 const SERVER: (Role, Role) = (Role::Bank, Role::Countersign);
 
 /// The API and how it asks the server about tokens.
@@ -34,10 +37,15 @@ pub(crate) struct Accounts {
     issuer: String,
     /// The one URL that a proof may be of.
     url: [String; 1],
-    /// Proofs that were shown: each is good once. (A real bank would forget those that are too old for anybody.)
-    shown: Mutex<HashSet<(Digest, String)>>,
+    shown: Mutex<Shown>,
     story: Story,
 }
+
+/// Proofs that were shown, by the second from which on they are too old for anybody: until then each is good once.
+type Shown = BTreeMap<Timestamp, HashSet<Proven>>;
+
+/// By its key and its `jti` a proof is told from every other.
+type Proven = (Digest, String);
 
 /// Why a call is refused.
 pub(crate) struct Refused(Binding, Why);
@@ -83,9 +91,13 @@ impl Accounts {
     pub(crate) async fn balance(&self, headers: &HeaderMap, certificate: Option<Digest>) -> Result<Value, Refused> {
         let (binding, token) = token(headers).ok_or(Refused(Binding::Certificate, Why::NoToken))?;
         let refused = |why| Refused(binding, why);
+        let proof = match binding {
+            Binding::Certificate => None,
+            Binding::Key => self.proven(headers, &token),
+        };
         let shown = match binding {
             Binding::Certificate => certificate,
-            Binding::Key => self.holder(headers, &token),
+            Binding::Key => proof.as_ref().map(|((jkt, _), _)| *jkt),
         };
         let said = self.introspect(&token).await.map_err(|_| refused(Why::Unsure))?;
         let Introspection { active: true, sub: Some(sub), scope: Some(scope), cnf: Some(cnf) } = said else {
@@ -93,7 +105,8 @@ impl Accounts {
         };
         let held = self.is_held(&cnf, binding, shown);
         self.story.pause().await;
-        if !held {
+        // Last: who has no token has nothing remembered.
+        if !held || proof.is_some_and(|proof| !self.is_new(proof)) {
             return Err(refused(Why::InvalidToken));
         }
         if !scope.split(' ').any(|granted| granted == SCOPE) {
@@ -144,16 +157,24 @@ impl Accounts {
         held
     }
 
-    /// The thumbprint of the key behind the one proof in `headers`, if it is one of this call and this token, and seen for the first time.
-    fn holder(&self, headers: &HeaderMap, token: &Secret) -> Option<Digest> {
+    /// What the one proof in `headers` shows, and until when it could, if it is one of this call and this token.
+    fn proven(&self, headers: &HeaderMap, token: &Secret) -> Option<(Proven, Timestamp)> {
         let mut values = headers.get_all("dpop").iter();
         let (only, None) = (values.next()?, values.next()) else { return None };
         let proof = Proof::read(only.to_str().ok()?).ok()?;
         let now = clock::System.now();
         let call = Call { method: "GET", places: &self.url, token: Some(token), now, leeway: 0 };
         let proven = proof.of(&call).ok()?;
+        Some(((proven.jkt, proven.jti.to_owned()), proven.until))
+    }
+
+    /// Whether it is shown for the first time.
+    fn is_new(&self, (proof, until): (Proven, Timestamp)) -> bool {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.insert((proven.jkt, proven.jti.to_owned())).then_some(proven.jkt)
+        *shown = shown.split_off(&clock::System.now());
+        let known = shown.values().any(|proofs| proofs.contains(&proof));
+        let full = shown.values().map(HashSet::len).sum::<usize>() >= MOST;
+        !known && !full && shown.entry(until).or_default().insert(proof)
     }
 }
 

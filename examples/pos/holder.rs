@@ -7,7 +7,7 @@ use countersign::jose::keyring::SigningKey;
 use countersign::secret::{self, Secret};
 use josekit::jws::JwsSigner;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::story::Told;
 
@@ -30,6 +30,12 @@ impl Binding {
     }
 }
 
+/// A DPoP proof, and what is in it (RFC 9449 §4.2).
+pub(crate) struct Proof {
+    pub(crate) jwt: Secret,
+    pub(crate) claims: Value,
+}
+
 /// A key that never leaves its owner.
 #[derive(Clone)]
 pub(crate) struct Holder(SigningKey);
@@ -41,8 +47,12 @@ impl Holder {
         Ok(Self(SigningKey::from_pkcs8(&pair.serialize_der())?))
     }
 
-    /// That who makes this call, perhaps with `token`, holds the key.
-    pub(crate) fn prove(&self, (method, url): (&str, &str), token: Option<&Secret>) -> Told<Secret> {
+    /// That who makes this call holds the key: perhaps with `token`, and with the `nonce` of whoever is called, if they gave one.
+    pub(crate) fn prove(
+        &self,
+        (method, url): (&str, &str),
+        (token, nonce): (Option<&Secret>, Option<String>),
+    ) -> Told<Proof> {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.0.public() });
         let jti = Secret::draw(&secret::System);
         let iat = clock::System.now().seconds();
@@ -50,8 +60,11 @@ impl Holder {
         if let Some(token) = token {
             claims["ath"] = token.digest().to_string().into();
         }
-        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        let signed = [&header, &claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = JwsSigner::sign(&self.0, signed.as_bytes())?;
-        Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
+        Ok(Proof { jwt: Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))), claims })
     }
 }

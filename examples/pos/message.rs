@@ -1,7 +1,8 @@
 //! [`Message`]: who said what to whom, as lines of at most 100 columns with nothing secret in them.
 
-use countersign::secret::Secret;
 use serde_json::Value;
+
+use crate::holder::Proof;
 
 /// How wide a page of the story is.
 pub(crate) const WIDTH: usize = 100;
@@ -107,12 +108,23 @@ impl Message {
         self
     }
 
-    /// Adds a DPoP proof, if there is one, and says what it is one of.
-    pub(crate) fn with_proof(self, proof: Option<&Secret>, of: &str) -> Self {
-        match proof {
-            Some(proof) => self.with("DPoP", format!("{}  signed with ES256: {of}, once", proof.reveal())),
-            None => self,
-        }
+    /// Adds a DPoP proof, if there is one, and what is in it (RFC 9449 §4.2).
+    pub(crate) fn with_proof(self, proof: Option<&Proof>) -> Self {
+        let Some(Proof { jwt, claims }) = proof else { return self };
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let call = format!("{} {}", text("htm").unwrap_or_default(), text("htu").unwrap_or_default());
+        let message = self
+            .with("DPoP", format!("{}  with the public key, signed with ES256, and in it:", jwt.reveal()))
+            .with("  htm, htu", format!("this call: {call}"));
+        let message = match text("ath") {
+            Some(ath) => message.with("  ath", format!("this token: its SHA-256 {ath}")),
+            None => message,
+        };
+        let message = match text("nonce") {
+            Some(nonce) => message.with("  nonce", format!("made just now: {nonce}")),
+            None => message,
+        };
+        message.with("  iat, jti", "good from now on for a minute, and once")
     }
 
     /// Adds the members of `body` that are called `names`, as far as they are there.

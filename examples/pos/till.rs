@@ -128,7 +128,21 @@ impl Till {
     }
 
     /// CIBA §10.1: asks for the tokens, once. `slow_down` counts as not decided yet, and makes the interval longer for good (CIBA §11).
+    ///
+    /// RFC 9449 §8: where the proof lacks a nonce, or has an old one, the answer has one that is good, and the till asks again at once. Everything that is good once is made anew.
     pub(crate) async fn poll(&self, asked: &mut Asked) -> Told<Heard> {
+        if let Some(heard) = self.ask_for_tokens(asked).await? {
+            return Ok(heard);
+        }
+        self.story.note(
+            Role::Till,
+            "countersign wants to see that the proof was made just now, and gives out a nonce to put in it. The till keeps the newest.",
+        );
+        self.ask_for_tokens(asked).await?.ok_or_else(|| "countersign does not take its own nonce".into())
+    }
+
+    /// Nothing comes back where the proof has to have a nonce that the answer gave.
+    async fn ask_for_tokens(&self, asked: &mut Asked) -> Told<Option<Heard>> {
         let assertion = self.es256.assertion(&self.places.issuer)?;
         let form = [
             ("client_assertion_type", ASSERTION_TYPE),
@@ -142,9 +156,15 @@ impl Till {
         if asked.polls == 0 {
             request = request
                 .with("TLS certificate", self.caller.shows())
-                .with_proof(proof.as_ref(), "of this call")
+                .with_proof(proof.as_ref())
                 .with("client_assertion", self.said(&assertion))
                 .with("grant_type", GRANT);
+        }
+        let request = request.with("auth_req_id", asked.auth_req_id.reveal());
+        if let (Some("use_dpop_nonce"), Some(nonce)) = (answer.error(), &answer.nonce) {
+            let refused = Message::answer(SERVER, answer.status).with_of(&answer.body, &["error"]);
+            self.story.say(&[request, refused.with("DPoP-Nonce", nonce)]);
+            return Ok(None);
         }
         asked.polls += 1;
         let heard = Heard::read(&answer, asked)?;
@@ -154,12 +174,9 @@ impl Till {
             Heard::Tokens(_) => &["access_token", "token_type", "expires_in", "scope", "id_token"],
             Heard::Pending | Heard::Denied | Heard::Expired | Heard::Spent => &["error", "error_description"],
         };
-        self.story.say(&[
-            request.with("auth_req_id", asked.auth_req_id.reveal()),
-            Message::answer(SERVER, answer.status).with_of(&answer.body, names),
-        ]);
+        self.story.say(&[request, Message::answer(SERVER, answer.status).with_of(&answer.body, names)]);
         self.story.pause().await;
-        Ok(heard)
+        Ok(Some(heard))
     }
 
     /// CIBA §7.3: polls at the interval until there is more to hear than "not yet".

@@ -30,7 +30,7 @@ impl Visitor {
         self.story.say(&[Message::request(way, "GET /accounts HTTP/1.1")
             .with("TLS certificate", self.caller.shows())
             .with("Authorization", &authorization)
-            .with_proof(proof.as_ref(), "of this call, with this token")]);
+            .with_proof(proof.as_ref())]);
         self.story.pause().await;
         let answer = self.caller.get_with_token(&self.url, &authorization, proof.as_ref()).await?;
         let mut heard = Message::answer(way, answer.status).with_of(&answer.body, &["account", "owner", "balance"]);

@@ -248,9 +248,9 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         Some(Storage::Redis(_, None)) => Source::Missing,
         Some(Storage::Memory(_)) | None => Source::Own,
     };
-    let wanted = profile.binds(BoundBy::Dpop) && profile.rules().sender_constraint.dpop_nonce == DpopNonce::Required;
+    let wanted = profile.binds(BoundBy::Dpop) && profile.rules().sender_constraint.dpop_nonce != DpopNonce::Off;
     if wanted && matches!(nonces, Source::Missing) {
-        let says = "is missing: the profile wants nonces in DPoP proofs, which all servers make of it; a file with a secret that they share, as from openssl rand -hex 32";
+        let says = "is missing: the profile binds tokens by DPoP, with nonces (sender_constraint.dpop_nonce), which all servers make of it; a file with a secret that they share, as from openssl rand -hex 32";
         root.fault("store.sealing_key", says);
     }
     if calls.is_some() && matches!(storage, Some(Storage::Redis(_, None))) {

@@ -23,7 +23,8 @@ pub async fn handle(
     // OpenID Connect Core §5.3.1: a token for openid, which a client's own never is.
     let sub = token.sub.ok_or_else(|| {
         let cause = "the token is the client's own";
-        Rejection::new(Reason::InsufficientScope, "OIDC-5.3.1", cause).by(&client.client_id)
+        let refusal = Rejection::new(Reason::InsufficientScope, "OIDC-5.3.1", cause).under(request.schemes());
+        refusal.by(&client.client_id)
     })?;
     Ok(Json(UserInfo { sub: server.sub_for(&client, &sub) }))
 }

@@ -80,13 +80,13 @@ async fn inbound(request: Request) -> Result<Inbound, Rejection> {
     })
 }
 
-/// Two headers are as good as none that can be read.
 fn authorization(headers: &HeaderMap) -> Option<Authorization> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next()?;
     Some(match (first.to_str(), values.next()) {
+        (_, Some(_)) => Authorization::Several,
         (Ok(value), None) => Authorization::parse(value),
-        _ => Authorization::Other,
+        (Err(_), None) => Authorization::Other,
     })
 }
 

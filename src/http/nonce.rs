@@ -9,6 +9,7 @@ use http::HeaderName;
 use http::header::HeaderValue;
 
 use crate::endpoint::Server;
+use crate::error::{Reason, Rejection};
 use crate::profile::issuer::path;
 use crate::profile::nonce::Side;
 
@@ -23,7 +24,9 @@ pub(super) async fn fresh(State(server): State<Arc<Server>>, request: Request, n
     };
     let side = side.filter(|_| request.headers().contains_key("dpop"));
     let mut response = next.run(request).await;
-    if let Some(nonce) = side.and_then(|side| server.nonce(side)) {
+    // Whose tokens are bound by certificate is not told to make a better proof.
+    let unasked = response.extensions().get::<Rejection>().is_some_and(|it| it.reason == Reason::NoCertificate);
+    if let Some(nonce) = side.filter(|_| !unasked).and_then(|side| server.nonce(side)) {
         response.headers_mut().insert(DPOP_NONCE, HeaderValue::try_from(nonce).expect("base64url"));
     }
     response

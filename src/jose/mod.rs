@@ -6,6 +6,7 @@
 pub mod alg;
 pub mod claims;
 pub mod dpop;
+mod htu;
 pub mod jwk;
 pub mod jws;
 pub mod keyring;

@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
             (false, true) => (BoundBy::Dpop, DPOP),
         };
         if !self.profile.binds(bound_by) {
-            self.fault(name, "is not what the profile binds tokens by");
+            self.fault(name, "is not what the profile binds tokens by (sender_constraint.methods)");
         }
         Some(bound_by)
     }

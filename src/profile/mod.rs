@@ -303,7 +303,7 @@ pub struct SenderConstraint {
 pub enum DpopNonce {
     /// There are none.
     Off,
-    /// A proof may have none; one that has one has to have a good one.
+    /// A proof may have none, against §11.3; one that has one has to have a good one.
     Lenient,
     /// It has to.
     Required,

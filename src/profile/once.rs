@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::error::{Reason, Rejection};
+use crate::error::{Reason, Rejection, Scheme};
 use crate::secret::Digest;
 
 /// What has been used up. The store remembers.
@@ -41,7 +41,7 @@ pub enum Kind {
     LoginHintToken,
     /// RFC 9449 §11.1, at the token endpoint; whose it is, its key says.
     DpopProof,
-    /// The same, at a resource of this server.
+    /// The same, at a resource of this server: a `jti` is one of the URI that it was sent to.
     DpopProofAtResource,
 }
 
@@ -52,21 +52,22 @@ impl Spent {
             Kind::ClientAssertion => "client_assertion",
             Kind::RequestObject => "request_object",
             Kind::LoginHintToken => "login_hint_token",
-            Kind::DpopProof | Kind::DpopProofAtResource => "dpop",
+            Kind::DpopProof => "dpop",
+            Kind::DpopProofAtResource => "dpop at resource",
         };
         Self { kind, digest: Digest::of_parts(&[name, iss, jti]), until }
     }
 
     /// What is said when it was spent before.
     pub const fn replayed(&self) -> Rejection {
-        let (reason, clause) = match self.kind {
-            Kind::ClientAssertion => (Reason::InvalidClient, "CA-11"),
-            Kind::RequestObject => (Reason::InvalidRequest, "CIBA-7.1.1-13"),
-            Kind::LoginHintToken => (Reason::InvalidRequest, "CIBA-7.1-20"),
-            Kind::DpopProof => (Reason::InvalidDpopProof, "DPOP-11.1-2"),
-            Kind::DpopProofAtResource => (Reason::InvalidDpopProofHere, "DPOP-11.1-2"),
+        let (reason, clause, schemes): (_, _, &[Scheme]) = match self.kind {
+            Kind::ClientAssertion => (Reason::InvalidClient, "CA-11", &[]),
+            Kind::RequestObject => (Reason::InvalidRequest, "CIBA-7.1.1-13", &[]),
+            Kind::LoginHintToken => (Reason::InvalidRequest, "CIBA-7.1-20", &[]),
+            Kind::DpopProof => (Reason::InvalidDpopProof, "DPOP-11.1-2", &[]),
+            Kind::DpopProofAtResource => (Reason::InvalidDpopProof, "DPOP-11.1-2", &[Scheme::Dpop]),
         };
-        Rejection::new(reason, clause, "the jti was used before")
+        Rejection::new(reason, clause, "the jti was used before").under(schemes)
     }
 }
 
@@ -104,6 +105,13 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn dpop_11_1_2_the_same_jti_at_another_place_is_another_id() {
+        let until = Timestamp::from_seconds(1);
+        let id = |kind| Spent::new(kind, ("jkt", "1"), until).digest;
+        assert_ne!(id(Kind::DpopProof), id(Kind::DpopProofAtResource));
     }
 
     #[test]

@@ -35,7 +35,11 @@ impl Binding {
         unspent: &Unspent,
     ) -> Result<Self, Rejection> {
         match client.ciba().map(|ciba| ciba.bound_by) {
-            Some(BoundBy::Dpop) => prove(gate, (inbound, None), unspent).map(Self::Key),
+            Some(BoundBy::Dpop) => {
+                let (jkt, id) = prove(gate, (inbound, None))?;
+                unspent.note(id);
+                Ok(Self::Key(jkt))
+            }
             Some(BoundBy::Certificate) | None => Self::shown(inbound),
         }
     }
@@ -44,10 +48,14 @@ impl Binding {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn shown(inbound: &Inbound) -> Result<Self, Rejection> {
+    fn shown(inbound: &Inbound) -> Result<Self, Rejection> {
         let certificate = inbound.certificate.as_ref();
-        let none =
-            Rejection::new(Reason::InvalidRequest, "FAPI1A-5.2.2-5", "the token request has no client certificate");
+        let cause = if inbound.dpop.is_empty() {
+            "the token request has no client certificate"
+        } else {
+            "the client is bound by certificate (dpop_bound_access_tokens is not set), and shows a proof in place of one"
+        };
+        let none = Rejection::new(Reason::NoCertificate, "FAPI1A-5.2.2-5", cause);
         certificate.map(|certificate| Self::Certificate(certificate.thumbprint)).ok_or(none)
     }
 

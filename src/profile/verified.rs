@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::error::{Reason, Rejection};
+use crate::error::{Reason, Rejection, Scheme};
 use crate::profile::Profile;
 use crate::profile::once::Unspent;
 
@@ -27,6 +27,11 @@ pub trait Governed: Sized + 'static {
 
     /// The client that sent it, where there is one, for the log.
     fn client_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// How its token may be brought, where it brings one to a resource: what a refusal challenges with.
+    fn schemes(&self) -> Option<&'static [Scheme]> {
         None
     }
 }
@@ -79,6 +84,12 @@ impl<T> Verified<T> {
 pub(super) fn conform<T: Governed>(request: T, profile: &Profile, now: Timestamp) -> Result<Verified<T>, Rejection> {
     match T::RULES.iter().find(|rule| !(rule.holds)(&request, profile, now)) {
         None => Ok(Verified { request, unspent: Arc::default(), address: None }),
-        Some(rule) => Err(Rejection::new(rule.reason, rule.clause, rule.says)),
+        Some(rule) => {
+            let refusal = Rejection::new(rule.reason, rule.clause, rule.says);
+            Err(match request.schemes() {
+                Some(schemes) => refusal.under(schemes),
+                None => refusal,
+            })
+        }
     }
 }

@@ -286,44 +286,47 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<AccessToken>, Rejection> {
         let trip = Trip::spending(request.unspent().take());
-        Ok(self.live(trip, request.token(), now).await?.map(|(token, _)| token))
+        match self.unexpired(trip, request.token(), now).await? {
+            Some(token) => Ok(self.live(Trip::plain(), token).await?.map(|(token, _)| token)),
+            None => Ok(None),
+        }
     }
 
-    /// The token that a caller brought and proved to hold, and the client it belongs to.
+    /// The token that a caller brought and proved to hold, and the client it belongs to. A proof is spent on the second trip, for a token that is bound to its key: nobody fills
+    /// the store who has no token.
     ///
     /// # Errors
-    /// [`Reason::InvalidToken`] or [`Reason::InvalidDpopToken`], what was [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
+    /// [`Reason::InvalidToken`], what was [spent](crate::profile::once::Spent::replayed) before, [`Reason::TemporarilyUnavailable`].
     pub async fn bearer(
         &self,
         request: &Verified<ResourceCall>,
         now: Timestamp,
     ) -> Result<(AccessToken, Arc<Client>), Rejection> {
-        let reason = match request.binding() {
-            Binding::Certificate(_) => Reason::InvalidToken,
-            Binding::Key(_) => Reason::InvalidDpopToken,
-        };
-        let refused = |clause, cause| Rejection::new(reason, clause, cause);
-        let live = self.live(Trip::spending(request.unspent().take()), request.token(), now).await?;
-        let (token, client) =
-            live.ok_or_else(|| refused("FAPI1B-6.2.1-2", "the token is unknown, expired or revoked"))?;
-        if token.cnf == *request.binding() {
-            Ok((token, client))
-        } else {
-            Err(refused("MTLS-3-2", "the token is bound to another certificate or key").by(&client.client_id))
-        }
+        let refused = |(clause, cause)| Rejection::new(Reason::InvalidToken, clause, cause).under(request.schemes());
+        let unknown = || refused(("FAPI1B-6.2.1-2", "the token is unknown, expired or revoked"));
+        let token = self.unexpired(Trip::plain(), request.token(), now).await?.ok_or_else(unknown)?;
+        let spends = request.held().opens(&token.cnf).map_err(|why| refused(why).by(&token.client_id))?;
+        self.live(Trip::spending(spends), token).await?.ok_or_else(unknown)
     }
 
-    /// Looks for the token on `trip`, and on a second one for everything that it hangs on.
-    async fn live(
+    /// Looks for the token on `trip`.
+    async fn unexpired(
         &self,
         mut trip: Trip,
         secret: &Secret,
         now: Timestamp,
-    ) -> Result<Option<(AccessToken, Arc<Client>)>, Rejection> {
+    ) -> Result<Option<AccessToken>, Rejection> {
         let found = trip.load::<AccessToken>(access_key(secret));
         let found = self.go(trip).await?.found(found)?.map(|(token, _)| token);
-        let Some(mut token) = found.filter(|token| now < token.exp && !token.revoked) else { return Ok(None) };
-        let mut trip = Trip::plain();
+        Ok(found.filter(|token| now < token.exp && !token.revoked))
+    }
+
+    /// Looks on `trip` for everything that `token` hangs on.
+    async fn live(
+        &self,
+        mut trip: Trip,
+        mut token: AccessToken,
+    ) -> Result<Option<(AccessToken, Arc<Client>)>, Rejection> {
         let client = self.load_client(&mut trip, &token.client_id);
         let word = token.sub.as_deref().map(|sub| trip.load(standing::key(sub)));
         let behind =

@@ -40,7 +40,7 @@ impl Inbound {
     pub const fn bearer(&self) -> Option<&Secret> {
         match &self.authorization {
             Some(Authorization::Bearer(token)) => Some(token),
-            Some(Authorization::Dpop(_) | Authorization::Other) | None => None,
+            Some(Authorization::Dpop(_) | Authorization::Several | Authorization::Other) | None => None,
         }
     }
 
@@ -67,12 +67,14 @@ impl Inbound {
     }
 }
 
-/// What an `Authorization` header held.
+/// What the `Authorization` header held.
 pub enum Authorization {
     /// RFC 6750 §2.1: `Bearer` and one token.
     Bearer(Secret),
     /// RFC 9449 §7.1: `DPoP` and one token.
     Dpop(Secret),
+    /// There is more than one header.
+    Several,
     /// Anything else.
     Other,
 }
@@ -83,8 +85,9 @@ const LONGEST_BEARER: usize = 1024;
 impl Authorization {
     /// Reads the value of the header.
     pub fn parse(value: &str) -> Self {
-        let Some((scheme, token)) = value.split_once(' ').filter(|(_, token)| is_b64token(token, 1..=LONGEST_BEARER))
-        else {
+        // RFC 9110 §11.4: with one space or more between them.
+        let parts = value.split_once(' ').map(|(scheme, token)| (scheme, token.trim_start_matches(' ')));
+        let Some((scheme, token)) = parts.filter(|(_, token)| is_b64token(token, 1..=LONGEST_BEARER)) else {
             return Self::Other;
         };
         let token = || Secret::new(token.to_owned());
@@ -149,13 +152,25 @@ mod tests {
     fn rfc6750_2_1_a_bearer_is_one_b64token() {
         let token = |value: &str| match Authorization::parse(value) {
             Authorization::Bearer(token) => Some(token.reveal().to_owned()),
-            Authorization::Dpop(_) | Authorization::Other => None,
+            Authorization::Dpop(_) | Authorization::Several | Authorization::Other => None,
         };
         assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(token("bEARER a-._~+/0==").as_deref(), Some("a-._~+/0=="));
-        for other in
-            ["", "Bearer", "Bearer ", "Bearer  a", "Bearer a b", "Bearer a,b", "Bearer =", "Bearer a=b", "Basic a"]
-        {
+        assert_eq!(token("Bearer  a").as_deref(), Some("a"), "1*SP");
+        for other in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer  ",
+            "Bearer \ta",
+            " Bearer a",
+            "Bearer a ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer =",
+            "Bearer a=b",
+            "Basic a",
+        ] {
             assert_eq!(token(other), None, "{other}");
         }
         assert_eq!(token(&format!("Bearer {}", "a".repeat(LONGEST_BEARER + 1))), None);

@@ -10,12 +10,15 @@ use countersign::secret::Digest;
 use http::{HeaderValue, Method};
 use serde_json::json;
 
-use crate::bank::{Bank, client, key};
+use crate::bank::{Bank, client, key, pki};
 use crate::heard::Heard;
-use crate::prover::{approved, at_resource, challenged, for_token, jwk, open, poll, proof, till11, tokens, userinfo};
+use crate::prover::{
+    ALGS, approved, at_resource, challenged, for_token, jwk, nonce, on, open, poll, proof, till11, tokens, userinfo,
+    with_till11,
+};
 use crate::registrant::{Registrant, changed, fresh_key};
 use crate::tpp::Tpp;
-use crate::wired::{register, switched_on};
+use crate::wired::{in_the_uk, register, switched_on};
 
 #[tokio::test]
 async fn dpop_5_a_token_is_bound_to_the_key_of_the_proof_and_opens_with_it_alone() {
@@ -29,6 +32,7 @@ async fn dpop_5_a_token_is_bound_to_the_key_of_the_proof_and_opens_with_it_alone
     let good = userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await;
     assert_eq!(good.ok()["sub"], "alice-248289761001");
     userinfo(&bank, ("dpop", &token), Some(at_resource(&bank, &key, &token))).await.ok();
+    userinfo(&bank, ("DPoP ", &token), Some(at_resource(&bank, &key, &token))).await.ok();
     challenged(&userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &other, &token))).await, "invalid_token");
     challenged(&userinfo(&bank, ("DPoP", &token), None).await, "invalid_dpop_proof");
     let (another, unknown) = (tokens(&bank, &key).await.text("access_token"), "A".repeat(43));
@@ -55,6 +59,65 @@ async fn dpop_7_2_a_token_is_not_taken_under_the_scheme_of_another_binding() {
     bank.other_tpp().userinfo(&bound).await.ok();
 }
 
+/// RFC 9449 figures 15 and 17: who brings no token is told how one may be brought, and who brings one under DPoP hears of DPoP, whatever is wrong with it.
+#[tokio::test]
+async fn dpop_7_1_a_challenge_is_one_of_the_scheme_that_the_token_came_under() {
+    let (bank, key) = (open().await, fresh_key());
+    let call = |authorization: &str| client(None).get(bank.url("/userinfo")).header("authorization", authorization);
+    let offered = |heard: &Heard| heard.headers["www-authenticate"].to_str().expect("ASCII").to_owned();
+    let both = format!("Bearer, DPoP {ALGS}");
+    for authorization in ["DPoP", "DPoP ", "DPoP a b", "DPoP =", "Basic YTpi", "Bearer"] {
+        let heard = Heard::of(call(authorization)).await;
+        heard.refused(401, "invalid_token");
+        assert_eq!(offered(&heard), both, "{authorization}");
+    }
+    assert_eq!(offered(&Heard::of(client(None).get(bank.url("/userinfo"))).await), both);
+    for odd in ["x", &"A".repeat(44), "A.b~c+d/e=="] {
+        challenged(&userinfo(&bank, ("DPoP", odd), Some(at_resource(&bank, &key, odd))).await, "invalid_token");
+    }
+    let bank = Bank::with(Limits::default(), |shipped| in_the_uk(&with_till11(shipped))).await;
+    let told = till11(&bank).own_with(&for_token(&bank, &key).finish()).await;
+    let own = till11(&bank).own_with(&for_token(&bank, &key).with("nonce", nonce(&told)).finish()).await;
+    let token = own.text("access_token");
+    assert_eq!(own.body["token_type"], "DPoP");
+    let told = userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await;
+    challenged(&told, "use_dpop_nonce");
+    let shown = at_resource(&bank, &key, &token).with("nonce", nonce(&told));
+    let heard = userinfo(&bank, ("DPoP", &token), Some(shown)).await;
+    heard.refused(403, "insufficient_scope");
+    assert_eq!(offered(&heard), format!("DPoP error=\"insufficient_scope\", scope=\"openid\", {ALGS}"));
+}
+
+/// RFC 9449 figure 19, RFC 6750 §3.1.
+#[tokio::test]
+async fn dpop_7_1_2_more_than_one_token_is_a_malformed_request() {
+    let (bank, key) = (open().await, fresh_key());
+    let token = tokens(&bank, &key).await.text("access_token");
+    let bound = bank.other_tpp().tokens().await.text("access_token");
+    let call = |method: Method| client(Some("till8")).request(method, bank.url("/userinfo"));
+    let proof =
+        |method| proof(&bank, &key, (method, "/userinfo")).with("ath", Digest::of(token.as_bytes()).to_string());
+    let refused = async |call: reqwest::RequestBuilder, challenge: &str| {
+        let heard = Heard::of(call).await;
+        heard.refused(400, "invalid_request");
+        assert_eq!(heard.headers["www-authenticate"].to_str().expect("ASCII"), challenge);
+    };
+    let (bearer, dpop) = (format!("Bearer {bound}"), format!("DPoP {token}"));
+    let wrong = ("Bearer error=\"invalid_request\"", format!("DPoP error=\"invalid_request\", {ALGS}"));
+    for (one, other) in [(&bearer, &bearer), (&bearer, &dpop), (&dpop, &dpop)] {
+        let call = call(Method::GET).header("authorization", one).header("authorization", other);
+        refused(call.header("dpop", proof("GET").finish()), &format!("{}, {}", wrong.0, wrong.1)).await;
+    }
+    let posted = |authorization: &str| {
+        let call = call(Method::POST).header("authorization", authorization);
+        call.header("content-type", "application/x-www-form-urlencoded").header("dpop", proof("POST").finish())
+    };
+    refused(posted(&bearer).body(format!("access_token={bound}")), wrong.0).await;
+    refused(posted(&dpop).body(format!("access_token={token}")), &wrong.1).await;
+    Heard::of(posted(&bearer).body("a=b")).await.ok();
+    Heard::of(posted(&dpop).body("access_token=")).await.ok();
+}
+
 #[tokio::test]
 async fn dpop_5_2_a_client_is_judged_by_what_it_registered_whatever_else_it_shows() {
     let (bank, key) = (open().await, fresh_key());
@@ -66,12 +129,38 @@ async fn dpop_5_2_a_client_is_judged_by_what_it_registered_whatever_else_it_show
         let seen = bank.accounts_api().introspect(&heard.text("access_token")).await;
         assert!(seen.ok()["cnf"]["x5t#S256"].is_string() && seen.body["cnf"].get("jkt").is_none());
     }
-    // Bound by DPoP: a certificate says nothing.
+    // Bound by DPoP: a certificate says nothing, not even that of a client that authenticates by it.
     let till = Tpp::new(&bank, "till-11", (key_of_till(), key_of_till()), Some("till8"));
     let auth_req_id = approved(&bank, &till).await;
     till.poll(&auth_req_id).await.refused(400, "invalid_dpop_proof");
     let heard = poll(&till, &auth_req_id, &[&for_token(&bank, &key).finish()]).await;
     assert_eq!(heard.ok()["token_type"], "DPoP");
+}
+
+/// RFC 8705 §2 says who, RFC 9449 §5 what the token hangs on.
+#[tokio::test]
+async fn dpop_5_2_a_client_that_authenticates_by_certificate_may_be_bound_by_dpop() {
+    let by_certificate = |config: &str| {
+        let (before, till11) = config.rsplit_once("[[clients]]").expect("till 11 is the last");
+        let jwt = "\"private_key_jwt\"\ntoken_endpoint_auth_signing_alg = \"ES256\"";
+        let tls = "\"tls_client_auth\"\ntls_client_auth_subject_dn = \"CN=till-7\"";
+        assert!(till11.contains(jwt), "{till11}");
+        format!(
+            "{before}[client_certificates]\nauthorities = \"{}/ca.pem\"\n\n[[clients]]{}",
+            pki().display(),
+            till11.replace(jwt, tls)
+        )
+    };
+    let (bank, key) = (Bank::with(Limits::default(), |shipped| by_certificate(&on(shipped))).await, fresh_key());
+    let mut till = Tpp::new(&bank, "till-11", (key_of_till(), key_of_till()), Some("till"));
+    till.by_certificate = true;
+    let auth_req_id = approved(&bank, &till).await;
+    till.poll(&auth_req_id).await.refused(400, "invalid_dpop_proof");
+    let heard = poll(&till, &auth_req_id, &[&for_token(&bank, &key).finish()]).await;
+    let token = heard.text("access_token");
+    assert_eq!(bank.accounts_api().introspect(&token).await.ok()["cnf"], json!({"jkt": key.kid()}));
+    userinfo(&bank, ("DPoP", &token), Some(at_resource(&bank, &key, &token))).await.ok();
+    till.userinfo(&token).await.refused(401, "invalid_token");
 }
 
 fn key_of_till() -> SigningKey {
@@ -123,15 +212,15 @@ async fn dpop_4_3_a_proof_that_is_none_is_refused_and_the_request_is_as_it_was()
     let joined = two.join(",");
     let large = good().with("x", "x".repeat(9_000)).finish();
     for (case, proofs) in [
-        ("DPOP-4.3-1 none", vec![]),
+        ("DPOP-5-1 none", vec![]),
         ("DPOP-4.3-1 two", vec![two[0].as_str(), &two[1]]),
         ("DPOP-4.3-1 two in one", vec![joined.as_str()]),
         ("DPOP-4.3-2 no JWS", vec!["a.b"]),
         ("DPOP-4.3-2 more than 8 KiB", vec![large.as_str()]),
         ("DPOP-4.3-2 nothing", vec![""]),
     ] {
-        poll(&till, &auth_req_id, &proofs).await.refused(400, "invalid_dpop_proof");
-        assert!(!case.is_empty());
+        let heard = poll(&till, &auth_req_id, &proofs).await;
+        assert_eq!((heard.status, &heard.body["error"]), (400, &json!("invalid_dpop_proof")), "{case}: {heard:#?}");
     }
     // As slowly as it has to poll, it has not polled yet.
     for edge in [good().with("iat", now - 60), good().with("iat", now + 30).header("kid", "of no interest")] {
@@ -155,6 +244,42 @@ async fn dpop_11_1_2_a_proof_is_good_once_for_its_key() {
     let shown = at_resource(&bank, &key, &token);
     userinfo(&bank, ("DPoP", &token), Some(shown.clone())).await.ok();
     challenged(&userinfo(&bank, ("DPoP", &token), Some(shown)).await, "invalid_dpop_proof");
+    // A jti is one of the place that it is shown at.
+    let elsewhere = at_resource(&bank, &key, &token).with("jti", "here-and-there");
+    userinfo(&bank, ("DPoP", &token), Some(elsewhere)).await.ok();
+    let here = for_token(&bank, &key).with("jti", "here-and-there");
+    bank.clock.advance(5);
+    poll(&till, &auth_req_id, &[&here.finish()]).await.refused(400, "authorization_pending");
+}
+
+#[tokio::test]
+async fn dpop_11_1_2_a_proof_is_spent_for_as_long_as_anybody_could_take_it() {
+    let (bank, key) = (open().await, fresh_key());
+    let refresh_token = tokens(&bank, &key).await.text("refresh_token");
+    let till = till11(&bank);
+    // Made by a clock that is as far ahead as it may be: ninety seconds and one it can be shown.
+    let early = for_token(&bank, &key).with("iat", bank.now() + 30).finish();
+    till.refresh_with(&refresh_token, &early).await.ok();
+    let token = till.refresh_with(&refresh_token, &for_token(&bank, &key).finish()).await.text("access_token");
+    let here = at_resource(&bank, &key, &token).with("iat", bank.now() + 30);
+    userinfo(&bank, ("DPoP", &token), Some(here.clone())).await.ok();
+    for _ in 0..=92 {
+        till.refresh_with(&refresh_token, &early).await.refused(400, "invalid_dpop_proof");
+        challenged(&userinfo(&bank, ("DPoP", &token), Some(here.clone())).await, "invalid_dpop_proof");
+        bank.clock.advance(1);
+    }
+}
+
+#[tokio::test]
+async fn dpop_11_1_2_nobody_without_a_token_has_the_id_of_a_proof_remembered() {
+    let (bank, key, other) = (open().await, fresh_key(), fresh_key());
+    let (token, unknown) = (tokens(&bank, &key).await.text("access_token"), "A".repeat(43));
+    for (token, key) in [(&unknown, &key), (&token, &other)] {
+        let shown = at_resource(&bank, key, token);
+        for _ in 0..2 {
+            challenged(&userinfo(&bank, ("DPoP", token), Some(shown.clone())).await, "invalid_token");
+        }
+    }
 }
 
 #[tokio::test]
@@ -236,7 +361,7 @@ async fn dpop_4_3_17_keys_of_all_three_kinds_make_proofs() {
     assert_eq!(heard.ok()["token_type"], "DPoP");
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
     let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-    for alg in ["Ed25519", "EdDSA"] {
+    for (alg, error) in [("Ed25519", None), ("EdDSA", Some("invalid_dpop_proof"))] {
         let header = json!({"typ": "dpop+jwt", "alg": alg, "jwk": {"kty": "OKP", "crv": "Ed25519", "x": x}});
         let claims = json!({"jti": alg, "htm": "POST", "htu": bank.url("/token"), "iat": bank.now()});
         let message =
@@ -244,6 +369,10 @@ async fn dpop_4_3_17_keys_of_all_three_kinds_make_proofs() {
         let proof = format!("{message}.{}", URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes())));
         let till = till11(&bank);
         let heard = poll(&till, &approved(&bank, &till).await, &[&proof]).await;
+        if let Some(error) = error {
+            heard.refused(400, error);
+            continue;
+        }
         let jkt = Digest::of(format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{x}\"}}").as_bytes()).to_string();
         let seen = bank.accounts_api().introspect(&heard.text("access_token")).await;
         assert_eq!(seen.ok()["cnf"], json!({"jkt": jkt}));

@@ -80,7 +80,7 @@ impl Log {
     }
 
     /// The lines about requests, in order.
-    fn requests(&self) -> Vec<Value> {
+    pub(crate) fn requests(&self) -> Vec<Value> {
         let text = self.text();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
         lines.filter(|line| line["message"] == "request").collect()

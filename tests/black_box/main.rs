@@ -31,6 +31,7 @@ mod corpus;
 mod decision;
 mod discovery;
 mod dpop;
+mod dpop_logged;
 mod dpop_nonce;
 mod framing;
 mod hint;

@@ -1,5 +1,8 @@
 //! A till whose tokens are bound by DPoP (RFC 9449): a bank that has it, and the proofs that it makes.
 
+use std::io::Write as _;
+use std::path::Path;
+
 use countersign::http::serve::Limits;
 use countersign::jose::keyring::SigningKey;
 use countersign::profile::FAPI_CIBA_ID1;
@@ -13,24 +16,60 @@ use crate::token::Draft;
 use crate::tpp::Tpp;
 use crate::wired::{and_another, switched_on};
 
+/// What the profiles say that ship.
+const REQUIRED: &str = "dpop_nonce = \"required\"";
+
+/// What a challenge says of how proofs are signed.
+pub(crate) const ALGS: &str = "algs=\"ES256 PS256 Ed25519\"";
+
 /// A bank with everything on, and a client, till 11, whose tokens are bound by DPoP.
-pub(crate) fn on(shipped: &str) -> String {
+pub(crate) fn with_till11(shipped: &str) -> String {
     let on = switched_on(shipped, "https://localhost:1/ping");
     format!("{}\ndpop_bound_access_tokens = true\n", and_another(&on, "till-11").trim_end())
+}
+
+/// The same, where a proof may have no nonce: so each shows what is wrong with it, and nothing else.
+pub(crate) fn on(shipped: &str) -> String {
+    lenient(&with_till11(shipped))
+}
+
+/// The same configuration under a profile in which a proof may have no nonce.
+pub(crate) fn lenient(config: &str) -> String {
+    nonces(config, "lenient")
+}
+
+fn nonces(config: &str, how: &str) -> String {
+    assert!(FAPI_CIBA_ID1.contains(REQUIRED));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let mut file = tempfile::NamedTempFile::new_in(folder).expect("a file");
+    let profile = FAPI_CIBA_ID1.replace(REQUIRED, &format!("dpop_nonce = \"{how}\""));
+    file.write_all(profile.as_bytes()).expect("written");
+    // Whoever else wrote it wrote the same.
+    let path = folder.join(format!("nonces-{how}.toml"));
+    file.persist(&path).expect("named");
+    config.replace("\"fapi-ciba-id1\"", &format!("\"{}\"", path.display()))
 }
 
 pub(crate) async fn open() -> Bank {
     Bank::with(Limits::default(), on).await
 }
 
-/// The same under a profile in which `to` stands for `from`.
-pub(crate) async fn under(from: &str, to: &str) -> Bank {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("profile.toml");
-    assert!(FAPI_CIBA_ID1.contains(from), "{from}");
-    std::fs::write(&path, FAPI_CIBA_ID1.replace(from, to)).expect("written");
-    let path = path.to_str().expect("UTF-8").to_owned();
-    Bank::with(Limits::default(), |shipped| on(shipped).replace("\"fapi-ciba-id1\"", &format!("\"{path}\""))).await
+/// A bank as it ships: no proof does without a nonce.
+pub(crate) async fn strict() -> Bank {
+    Bank::with(Limits::default(), with_till11).await
+}
+
+/// A bank without nonces.
+pub(crate) async fn without_nonces() -> Bank {
+    Bank::with(Limits::default(), |shipped| nonces(&with_till11(shipped), "off")).await
+}
+
+/// What it says the next proof has to have.
+#[track_caller]
+pub(crate) fn nonce(heard: &Heard) -> String {
+    let mut offered = heard.headers.get_all("dpop-nonce").iter();
+    let (Some(nonce), None) = (offered.next(), offered.next()) else { panic!("one nonce: {heard:#?}") };
+    nonce.to_str().expect("ASCII").to_owned()
 }
 
 /// Till 11, which shows no certificate.
@@ -96,5 +135,5 @@ pub(crate) fn at_resource(bank: &Bank, key: &SigningKey, token: &str) -> Draft {
 pub(crate) fn challenged(heard: &Heard, error: &str) {
     assert_eq!((heard.status, heard.body["error"].as_str()), (401, Some(error)), "{heard:#?}");
     let challenge = heard.headers["www-authenticate"].to_str().expect("ASCII");
-    assert_eq!(challenge, format!("DPoP error=\"{error}\", algs=\"ES256 PS256 Ed25519\""));
+    assert_eq!(challenge, format!("DPoP error=\"{error}\", {ALGS}"));
 }

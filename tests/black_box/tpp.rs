@@ -242,6 +242,12 @@ impl<'a> Tpp<'a> {
         Heard::of(self.unsent("/token", &call).header("dpop", proof)).await
     }
 
+    /// Asks for a token in its own name, with a DPoP proof.
+    pub(crate) async fn own_with(&self, proof: &str) -> Heard {
+        let call = self.call(&[("grant_type", "client_credentials")]);
+        Heard::of(self.unsent("/token", &call).header("dpop", proof)).await
+    }
+
     /// Asks for a token in its own name.
     pub(crate) async fn own(&self) -> Heard {
         self.own_call(|call| call).await

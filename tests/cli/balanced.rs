@@ -118,9 +118,11 @@ fn recorded(deployment: &Deployment, event: &str) -> String {
 fn a_load_balancer_leads_to_each_server_that_is_ready_and_to_no_other() {
     let deployment = Deployment::new();
     fs::create_dir(composed(&deployment)).expect("a folder");
-    fs::write(composed(&deployment).join("redis.password"), PASSWORD).expect("written");
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    fs::set_permissions(composed(&deployment).join("redis.password"), private).expect("its owner may");
+    for (name, secret) in [("redis.password", PASSWORD), ("sealing.key", &"0123456789abcdef".repeat(4))] {
+        fs::write(composed(&deployment).join(name), secret).expect("written");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(composed(&deployment).join(name), private).expect("its owner may");
+    }
     let at = free_port();
     let conf = redis_conf(&deployment, at);
     let start_redis = || {

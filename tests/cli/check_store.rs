@@ -29,7 +29,7 @@ const PASSWORD: &str = "correct-horse-battery-staple";
 
 /// The configuration that ships, with a password file, and with `lines` as its store.
 fn stored<'a>(deployment: &'a Deployment, lines: &str) -> &'a Deployment {
-    deployment.again().store(lines);
+    deployment.again().redis(lines);
     password(deployment, &format!("{PASSWORD}\n"), 0o600);
     deployment
 }
@@ -258,7 +258,8 @@ fn the_redis_that_ships_in_comments_is_fine_in_each_topology() {
     {
         let kept = lines.iter().filter(|line| !without.split(' ').any(|start| line.starts_with(start)));
         let all: String = kept.flat_map(|line| [line.as_str(), "\n"]).collect();
-        stored(&deployment, &all.replace("\"standalone\"", &format!("\"{topology}\"")));
+        deployment.again().store(&all.replace("\"standalone\"", &format!("\"{topology}\"")));
+        password(&deployment, &format!("{PASSWORD}\n"), 0o600);
         deployment.write("sealing.key", &"0123456789abcdef".repeat(4));
         deployment.expose("sealing.key", 0o600);
         for (from, to) in [
@@ -277,24 +278,30 @@ fn the_redis_that_ships_in_comments_is_fine_in_each_topology() {
     }
 }
 
-/// RFC 9449 §8: every server has to know the nonces of the others.
+/// RFC 9449 §8: every server has to know the nonces of the others, whether a proof has to have one or may.
 #[test]
-fn nonces_that_are_required_take_a_secret_that_all_servers_share() {
+fn nonces_take_a_secret_that_all_servers_share() {
     let deployment = Deployment::new();
     let profile = fs::read_to_string(shipped("profiles/fapi-ciba-id1.toml")).expect("it ships");
-    let required = profile.replace("dpop_nonce = \"lenient\"", "dpop_nonce = \"required\"");
-    assert_ne!(required, profile);
-    deployment.write("strict.toml", &required);
-    let named = ("profile = \"fapi-ciba-id1\"", "profile = \"../certs/dev/strict.toml\"");
-    stored(&deployment, &format!("{STANDALONE}{LOGIN}")).edit(named.0, named.1);
-    deployment.has_faults(&[("store.sealing_key", "the profile wants nonces in DPoP proofs")]);
-    deployment.write("sealing.key", &"0123456789abcdef".repeat(4));
-    deployment.expose("sealing.key", 0o600);
-    let key = "sealing_key = \"../certs/dev/sealing.key\"\n";
-    stored(&deployment, &format!("{STANDALONE}{LOGIN}{key}")).edit(named.0, named.1);
-    is_fine(&deployment);
-    stored(&deployment, &format!("{STANDALONE}{LOGIN}"));
-    is_fine(&deployment);
+    let required = "dpop_nonce = \"required\"";
+    let named = ("profile = \"fapi-ciba-id1\"", "profile = \"../certs/dev/own.toml\"");
+    assert!(profile.contains(required));
+    let by_certificate = profile.replace("[\"certificate\", \"dpop\"]", "[\"certificate\"]");
+    let nonces = |how: &str| profile.replace(required, &format!("dpop_nonce = \"{how}\""));
+    for (profile, needs) in
+        [(nonces("required"), true), (nonces("lenient"), true), (nonces("off"), false), (by_certificate, false)]
+    {
+        deployment.write("own.toml", &profile);
+        let lines = format!("{STANDALONE}{LOGIN}");
+        stored(&deployment, &lines).edit(named.0, named.1);
+        is_fine(&deployment);
+        deployment.edit("sealing_key = \"../certs/dev/sealing.key\"\n", "");
+        if needs {
+            deployment.has_faults(&[("store.sealing_key", "the profile binds tokens by DPoP, with nonces")]);
+        } else {
+            is_fine(&deployment);
+        }
+    }
     deployment.again().edit(named.0, named.1);
     is_fine(&deployment);
 }

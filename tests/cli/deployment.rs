@@ -73,6 +73,13 @@ impl Deployment {
         self.edit("\ncapacity = 200000\n", "\n");
     }
 
+    /// The same for a Redis, with the secret that its servers share.
+    pub(crate) fn redis(&self, lines: &str) {
+        self.write("sealing.key", &"0123456789abcdef".repeat(4));
+        self.expose("sealing.key", 0o600);
+        self.store(&format!("{}\nsealing_key = \"../certs/dev/sealing.key\"\n", lines.trim_end()));
+    }
+
     /// Writes a file among the certificates.
     pub(crate) fn write(&self, name: &str, content: &str) {
         fs::write(self.certs().join(name), content).expect("written");

@@ -13,7 +13,7 @@ fn on(redis: &RedisServer) -> Deployment {
     deployment.expose("redis.password", 0o600);
     deployment.listen(("listen", 0), ("internal_listen", 0));
     deployment.edit("format = \"pretty\"", "format = \"json\"");
-    deployment.store(&format!(
+    deployment.redis(&format!(
         "kind = \"redis\"\ntopology = \"standalone\"\naddresses = [\"{}\"]\nprefix = \"countersign\"\n\
          user = \"countersign\"\npassword = \"../certs/dev/redis.password\"",
         redis.address()

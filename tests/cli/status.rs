@@ -48,7 +48,7 @@ fn a_certificate_that_ends_soon_a_key_that_is_not_used_and_a_redis_that_is_not_t
         time::OffsetDateTime::from_unix_timestamp(System.now().seconds() + (9 * 24 + 12) * 3600).expect("a time");
     keys.0.write("bank.pem", &params.self_signed(&pair).expect("signed").pem());
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-    keys.0.store(&format!(
+    keys.0.redis(&format!(
         "kind = \"redis\"\ntopology = \"standalone\"\naddresses = [\"127.0.0.1:{port}\"]\nprefix = \"countersign\""
     ));
     let (code, said) = status(&keys, &[]);

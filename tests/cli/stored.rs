@@ -48,7 +48,7 @@ impl Stored {
         }
         deployment.listen(("listen", 0), ("internal_listen", 0));
         deployment.edit("format = \"pretty\"", "format = \"json\"");
-        deployment.store(&format!(
+        deployment.redis(&format!(
             "kind = \"redis\"\ntopology = \"standalone\"\naddresses = [\"{}\"]\nprefix = \"{prefix}\"\n\
              user = \"countersign\"\npassword = \"../certs/dev/redis.password\"",
             redis.address()

@@ -3,7 +3,6 @@
 use countersign::clock::{Clock, System};
 use countersign::jose::dpop::{Call, Proof, Unproven};
 use countersign::secret::Secret;
-use countersign::wire::Malformed;
 use dpop_verifier::{DpopError, DpopVerifier, ReplayContext, ReplayStore};
 use futures_util::FutureExt as _;
 
@@ -27,7 +26,7 @@ pub(crate) fn ours(text: &str) -> Verdict {
     let call = Call { method: "POST", places: &places, token: Some(&token), now: System.now(), leeway: 10 };
     let refused = |why: &str| Verdict::Refused(why.to_owned());
     match Proof::read(text) {
-        Err(Malformed(why)) => refused(why),
+        Err(Unproven { cause, .. }) => refused(cause),
         Ok(proof) => match proof.of(&call) {
             Err(Unproven { cause, .. }) => refused(cause),
             Ok(shown) => Verdict::Taken((shown.jkt.to_string(), shown.jti.to_owned())),

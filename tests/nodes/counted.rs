@@ -15,6 +15,7 @@ use crate::commands::Commands;
 use crate::heard::Heard;
 use crate::node::{NOWHERE, Nodes};
 use crate::overheard::Overheard;
+use crate::prover::{approved, at_resource, challenged, for_token, lenient, poll, userinfo};
 use crate::tpp::Tpp;
 use crate::wired::{hint_token, in_the_uk, metadata, register, standing, switched_on, till9};
 
@@ -179,6 +180,37 @@ async fn who_authenticates_by_a_certificate_has_no_assertion_to_spend_and_the_sa
     let told = ["GET access", "GET refresh", "EVAL access"];
     let revoked = count.is("revocation", (&[2, 1], &told), till.revoke(&tokens.text("access_token"))).await;
     assert_eq!(revoked.status, 200);
+}
+
+#[tokio::test]
+async fn a_proof_at_a_resource_travels_with_what_its_token_hangs_on_and_without_a_token_it_leaves_nothing() {
+    let nodes = Nodes::new();
+    let (heard, listening) = Overheard::listen();
+    let folder = tempfile::tempdir().expect("a folder");
+    let edit =
+        |shipped: &str| format!("{}dpop_bound_access_tokens = true\n", lenient(&without_pings(shipped, folder.path())));
+    let bank = nodes.node_on(nodes.backend().await, edit).await;
+    let commands = Commands::of(&nodes.redis).await;
+    let mut count = Count { heard, commands, _listening: listening, _folder: folder };
+    let mut till = with_key_8(&bank, "till-11");
+    till.by_certificate = true;
+    let (held, other) = (key("till8.key"), key("till-es256.key"));
+    let auth_req_id = approved(&bank, &till).await;
+    let proof = for_token(&bank, &held).finish();
+    let told = [POLL.1, &["GET standing", "SET access", "SET refresh", "EVAL grant"]].concat();
+    let polled = count.is("redemption", (&[4, 4], &told), poll(&till, &auth_req_id, &[&proof])).await;
+    let (token, unknown) = (polled.text("access_token"), "a".repeat(43));
+    let look: (&[u64], &[&str]) = (&[1], &["GET access"]);
+    for (what, token, key) in [("unknown", &unknown, &held), ("another key", &token, &other)] {
+        let call = userinfo(&bank, ("DPoP", token), Some(at_resource(&bank, key, token)));
+        challenged(&count.is(what, look, call).await, "invalid_token");
+    }
+    let once = at_resource(&bank, &held, &token);
+    let told = ["GET access", "SET spent", "GET standing", "GET refresh"];
+    let good = userinfo(&bank, ("DPoP", &token), Some(once.clone()));
+    count.is("userinfo", (&[1, 3], &told), good).await.ok();
+    let again = userinfo(&bank, ("DPoP", &token), Some(once));
+    challenged(&count.is("replayed", (&[1, 3], &told), again).await, "invalid_dpop_proof");
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
-//! A token that is used here comes with what it is bound to, both read from what arrived.
+//! A token that is used here comes with what its caller holds, both read from what arrived.
 
-use countersign::profile::resource::ResourceCall;
-use countersign::profile::sender::Binding;
+use countersign::error::Scheme;
+use countersign::profile::resource::{Held, ResourceCall};
 use countersign::secret::Secret;
 
-fn forge(token: Secret, binding: Binding) -> ResourceCall {
-    ResourceCall { token: Some(token), binding: Some(binding) }
+fn forge(token: Secret, held: Held, schemes: &'static [Scheme]) -> ResourceCall {
+    ResourceCall { token: Some(token), held, schemes }
 }
 
 fn main() {}

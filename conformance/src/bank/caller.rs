@@ -91,10 +91,10 @@ impl FromRequestParts<Arc<Bank>> for Caller {
         if headers.next().is_some() || in_query || !is_token(token) {
             return Err(refused);
         }
-        let (member, holds) = if dpop {
-            ("jkt", holder(bank, head, token).ok_or(Refusal::InvalidDpopProof)?)
-        } else {
-            ("x5t#S256", head.extensions.get::<PeerCertificate>().ok_or(refused)?.thumbprint)
+        let proof = if dpop { Some(holder(bank, head, token).ok_or(Refusal::InvalidDpopProof)?) } else { None };
+        let (member, holds) = match &proof {
+            Some(proof) => ("jkt", proof.jkt),
+            None => ("x5t#S256", head.extensions.get::<PeerCertificate>().ok_or(refused)?.thumbprint),
         };
         let live = bank.introspect(token).await.map_err(|fault| {
             eprintln!("bank: the server does not say what a token is worth: {fault}");
@@ -102,6 +102,9 @@ impl FromRequestParts<Arc<Bank>> for Caller {
         })?;
         if live["active"] != true || live["cnf"][member] != holds.to_string() {
             return Err(refused);
+        }
+        if proof.is_some_and(|proof| !bank.shown.first(proof, bank.now())) {
+            return Err(Refusal::InvalidDpopProof);
         }
         let text = |member: &str| live[member].as_str().map(str::to_owned);
         Ok(Self { client_id: text("client_id").ok_or(Refusal::Unknown)?, sub: text("sub") })

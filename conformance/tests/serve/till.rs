@@ -168,7 +168,13 @@ impl<'a> Till<'a> {
         &self.http
     }
 
+    /// RFC 9449 §8: once more where a nonce is wanted.
     async fn post(&self, path: &str, form: &str) -> (u16, Value) {
+        let (nonce, first) = self.post_with(path, form, None).await;
+        if first.1["error"] == "use_dpop_nonce" { self.post_with(path, form, nonce).await.1 } else { first }
+    }
+
+    async fn post_with(&self, path: &str, form: &str, nonce: Option<String>) -> (Option<String>, (u16, Value)) {
         let assertion = self.signed("client-authentication+jwt", json!({"sub": self.client_id}));
         let form = format!(
             "{form}&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion={}",
@@ -177,10 +183,22 @@ impl<'a> Till<'a> {
         let url = format!("{}{path}", self.served.says("issuer"));
         let request = self.http.post(&url).body(form);
         let request = match &self.dpop {
-            Some(key) if path == "/token" => request.header("dpop", proof(key, ("POST", &url), None)),
+            Some(key) if path == "/token" => {
+                let mut claims = claims(("POST", &url), None);
+                claims
+                    .as_object_mut()
+                    .expect("an object")
+                    .extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
+                request.header("dpop", prove(key, &claims))
+            }
             _ => request,
         };
-        answer(request.header("content-type", "application/x-www-form-urlencoded")).await
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.send().await.expect("an answer");
+        let nonce = answer.headers().get("dpop-nonce").map(|nonce| nonce.to_str().expect("ASCII").to_owned());
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("a body");
+        (nonce, (status, serde_json::from_str(&text).expect("JSON")))
     }
 
     fn signed(&self, typ: &str, mut claims: Value) -> Secret {
@@ -200,14 +218,22 @@ fn fresh() -> SigningKey {
 }
 
 /// RFC 9449 §4.2: that `key` is held by who makes this call, perhaps with a token.
-pub(crate) fn proof(key: &SigningKey, (method, url): (&str, &str), token: Option<&str>) -> String {
-    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public()});
+pub(crate) fn proof(key: &SigningKey, call: (&str, &str), token: Option<&str>) -> String {
+    prove(key, &claims(call, token))
+}
+
+fn claims((method, url): (&str, &str), token: Option<&str>) -> Value {
     let jti = Secret::draw(&secret::System);
     let mut claims = json!({"jti": jti.reveal(), "htm": method, "htu": url, "iat": System.now().seconds()});
     if let Some(token) = token {
         claims["ath"] = Digest::of(token.as_bytes()).to_string().into();
     }
-    let parts = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    claims
+}
+
+fn prove(key: &SigningKey, claims: &Value) -> String {
+    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public()});
+    let parts = [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
     let message = parts.join(".");
     let signature = JwsSigner::sign(key, message.as_bytes()).expect("it signs");
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))

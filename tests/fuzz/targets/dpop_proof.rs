@@ -23,7 +23,7 @@ use libfuzzer_sys::fuzz_target;
 use crate::judges::TOKEN;
 use crate::made::{Draft, Signer};
 
-static SIGNERS: LazyLock<[Signer; 2]> = LazyLock::new(|| [Signer::p256(), Signer::edwards("EdDSA")]);
+static SIGNERS: LazyLock<[Signer; 2]> = LazyLock::new(|| [Signer::p256(), Signer::edwards("Ed25519")]);
 
 fuzz_target!(|text: &str| {
     let Some((header, claims)) = text.split_once('\n') else { return };
