@@ -2,10 +2,8 @@
 
 use std::io;
 
-use rustls::{Error, ProtocolVersion};
-use tokio::time::error::Elapsed;
+use rustls::{Error, ProtocolVersion, ServerConnection};
 
-use crate::http::serve::Guest;
 use crate::outbound::Failed;
 use crate::telemetry::metrics::Handshake;
 
@@ -20,17 +18,20 @@ pub(super) enum Refused {
     Tls(io::Error),
 }
 
-/// What it came to.
-pub(super) fn outcome(opened: &Result<Result<Guest, Refused>, Elapsed>) -> Handshake {
-    match opened {
-        Err(_) => Handshake::TimedOut,
-        Ok(Ok(guest)) => match guest.stream.get_ref().1.protocol_version() {
-            Some(ProtocolVersion::TLSv1_2) => Handshake::Tls12,
-            _ => Handshake::Tls13,
-        },
-        Ok(Err(Refused::Unannounced(_))) => Handshake::Unannounced,
-        Ok(Err(Refused::Crowded)) => Handshake::Crowded,
-        Ok(Err(Refused::Tls(error))) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+/// What one came to that was done.
+pub(super) fn done(connection: &ServerConnection) -> Handshake {
+    match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => Handshake::Tls12,
+        _ => Handshake::Tls13,
+    }
+}
+
+/// What one came to that was not.
+pub(super) fn failed(refused: &Refused) -> Handshake {
+    match refused {
+        Refused::Unannounced(_) => Handshake::Unannounced,
+        Refused::Crowded => Handshake::Crowded,
+        Refused::Tls(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             None => Handshake::BrokeOff,
             Some(Error::PeerIncompatible(_)) => Handshake::Incompatible,
             Some(Error::AlertReceived(_)) => Handshake::Alert,

@@ -29,7 +29,7 @@ use crate::http::extract::BodyDeadline;
 use crate::http::handshake::{self, Refused};
 use crate::http::proxied::{Address, Balancers};
 use crate::http::tls::{Gaze, Shown};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Handshake, Metrics};
 
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
@@ -138,11 +138,20 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
         tokio::spawn(async move {
             let open = counted.metrics.connected(counted.name);
             let opened = timeout(limits.handshake, door.open(stream, address.ip())).await;
-            counted.metrics.shook(counted.name, handshake::outcome(&opened));
+            let shook = |handshake| counted.metrics.shook(counted.name, handshake);
             match opened {
-                Ok(Ok(guest)) => connection(guest, (router, limits), (watcher, shutdown)).await,
-                Ok(Err(error)) => tracing::debug!(%error, "the handshake failed"),
-                Err(_) => tracing::debug!("the handshake took too long"),
+                Ok(Ok(guest)) => {
+                    shook(handshake::done(guest.stream.get_ref().1));
+                    connection(guest, (router, limits), (watcher, shutdown)).await;
+                }
+                Ok(Err(error)) => {
+                    shook(handshake::failed(&error));
+                    tracing::debug!(%error, "the handshake failed");
+                }
+                Err(_) => {
+                    shook(Handshake::TimedOut);
+                    tracing::debug!("the handshake took too long");
+                }
             }
             drop((permit, open));
         });
@@ -163,8 +172,8 @@ struct Door {
 }
 
 /// Who came through.
-pub(super) struct Guest {
-    pub(super) stream: TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>,
+struct Guest {
+    stream: TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>,
     address: Address,
     shown: Shown,
     place: Place,

@@ -36,7 +36,7 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::secret::{Digest, Secret};
-use crate::telemetry::metrics::{Exports, Signal};
+use crate::telemetry::exports::{Exports, Signal};
 
 /// How long the collector may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -1,8 +1,7 @@
 //! [`Metrics`]: what is counted and measured. Each attribute is a word of a closed list, so the number of series is bounded whatever callers send;
 //! docs/telemetry.md lists them all, and tests/black_box/metrics.rs counts them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -12,6 +11,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 use crate::telemetry::collector::{Leaving, resource};
+use crate::telemetry::exports::Exports;
 
 /// From half a millisecond to ten seconds.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -102,45 +102,6 @@ words! {
     }
 }
 
-words! {
-    /// What leaves for the collector.
-    Signal {
-        /// Spans.
-        Spans => "spans",
-        /// Metrics.
-        Metrics => "metrics",
-    }
-}
-
-/// How often something left for the collector, and how often it did not.
-#[derive(Debug, Default)]
-pub struct Exports {
-    counts: [[AtomicU64; 2]; 2],
-    cause: Mutex<Option<String>>,
-}
-
-impl Exports {
-    const ALL: [(Signal, bool); 4] =
-        [(Signal::Spans, true), (Signal::Spans, false), (Signal::Metrics, true), (Signal::Metrics, false)];
-
-    fn of(&self, signal: Signal, left: bool) -> &AtomicU64 {
-        &self.counts[usize::from(signal == Signal::Metrics)][usize::from(left)]
-    }
-
-    /// Keeps what the last call failed for, if it did, for the log.
-    pub(super) fn failed_for(&self, cause: Option<String>) {
-        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
-    }
-
-    pub(super) fn cause(&self) -> Option<String> {
-        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn count(&self, signal: Signal, left: bool) {
-        self.of(signal, left).fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// A request that was answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
@@ -198,7 +159,7 @@ impl Metrics {
             .with_description("What left for the collector, and what did not")
             .with_callback(move |seen| {
                 for (signal, left) in Exports::ALL {
-                    let count = exports.of(signal, left).load(Ordering::Relaxed);
+                    let count = exports.counted(signal, left);
                     let outcome = if left { "taken" } else { "lost" };
                     seen.observe(count, &[KeyValue::new("signal", signal.word()), KeyValue::new("outcome", outcome)]);
                 }

@@ -3,6 +3,7 @@
 
 pub mod collector;
 pub mod context;
+mod exports;
 mod lines;
 pub mod metrics;
 

@@ -163,7 +163,10 @@ fn the_configuration_holds_with_the_files_as_a_pod_is_given_them() {
     let pod = Pod::new();
     let checked = pod.check();
     assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
-    assert!(out(&checked).contains("(https://ciba.bank.example, profile fapi-ciba-id1, 1 registered: 1 bound by certificate)"));
+    assert!(
+        out(&checked)
+            .contains("(https://ciba.bank.example, profile fapi-ciba-id1, 1 registered: 1 bound by certificate)")
+    );
     let serving = Serving::of(pod.command("serve"));
     assert_eq!(pod.operator.0.discovery(serving.port).0, 200);
     assert_eq!(pod.operator.0.heard(serving.internal, "/livez").map(|(status, _)| status), Some(200));
