@@ -1,4 +1,4 @@
-//! [`Files`]: certificates, keys and key sets that the configuration names. Private keys that others can read are refused.
+//! `Files`: certificates, keys and key sets that the configuration names. Private keys that others can read are refused.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
