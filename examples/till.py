@@ -33,7 +33,7 @@ HIDDEN = ("content-type", "client_assertion_type")
 
 # Errors that a first try meets, and where to look.
 HINTS = {
-    "temporarily_unavailable": "nobody was asked: is the bank there? `python3 examples/bank.py` is one",
+    "temporarily_unavailable": "nobody was asked; the server's log says why. Is the bank there? `python3 examples/bank.py` is one",
     "unknown_user_id": "the bank knows nobody of that name; examples/bank.py knows alice",
     "invalid_client": "the server has other keys of this till than those in --certs, or does not know it",
     "invalid_dpop_proof": "this till is registered with dpop_bound_access_tokens = true: say --dpop",

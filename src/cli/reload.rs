@@ -1,12 +1,14 @@
 //! What a running server notices by itself: that a file of its configuration has changed. It takes keys, certificates, authorities, CRLs and clients from it, all or nothing: what cannot be used leaves everything as it was, and says
 //! why.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 use tokio::time::sleep;
+use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::config::files::Ending;
@@ -82,7 +84,27 @@ fn apply(fresh: &Config, (running, server): (&Config, &Server)) -> Result<bool, 
             "the rules, or what [server] and the sections beside it offer, have changed, which takes a restart: until then clients stay as they were; keys, the server's certificates, authorities and CRLs were read again"
         );
     }
+    let (before, after) = (named("", &running.settings), named("", &fresh.settings));
+    let differs = |key: &&String| before.get(*key) != after.get(*key) && !is_taken(key);
+    let changed: BTreeSet<&String> = before.keys().chain(after.keys()).filter(differs).collect();
+    if !changed.is_empty() {
+        let changed = changed.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        tracing::warn!(
+            changed,
+            "these settings are others than those it was started with, and are read at the next start"
+        );
+    }
     Ok(same_rules)
+}
+
+/// Each setting in `table` by its whole name.
+fn named(section: &str, table: &Table) -> BTreeMap<String, Value> {
+    let whole = |key: &String| if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+    let each = table.iter().flat_map(|(key, value)| match value {
+        Value::Table(inner) => named(&whole(key), inner),
+        other => BTreeMap::from([(whole(key), other.clone())]),
+    });
+    each.collect()
 }
 
 /// The certificates that are in use: of those that are read at a start alone, the ones that were there `before`.

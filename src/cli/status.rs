@@ -77,7 +77,7 @@ fn keys(config: &Config, now: Timestamp) -> Vec<Line> {
         let next = if old {
             "; `countersign keys rotate` has a new one sign".to_owned()
         } else {
-            becomes(entry.life.changes(now))
+            becomes(state, entry.life.changes(now))
         };
         Line {
             wants: old,
@@ -100,8 +100,9 @@ fn unsealed(config: &Config, manifest: &Manifest) -> Option<Line> {
     (!plain.is_empty()).then(|| Line { wants: true, of: "keys".to_owned(), says })
 }
 
-fn becomes(changes: Option<Timestamp>) -> String {
-    changes.map_or_else(String::new, |at| format!(", until {}", shown::date(at)))
+fn becomes(state: State, changes: Option<Timestamp>) -> String {
+    let word = if state == State::Next { "signs from" } else { "until" };
+    changes.map_or_else(String::new, |at| format!(", {word} {}", shown::date(at)))
 }
 
 fn certificates(config: &Config, now: Timestamp) -> Vec<Line> {

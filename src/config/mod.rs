@@ -104,6 +104,8 @@ pub struct Config {
     pub files: Vec<Look>,
     /// The certificates in them that are in use, and when they end.
     pub certificates: Current<Vec<Ending>>,
+    /// Every setting, as it was written.
+    pub settings: toml::Table,
     /// Whether weak wiring is tolerated.
     pub mode: Mode,
 }
@@ -117,12 +119,13 @@ impl Config {
         let own = Look::at(String::new(), path);
         let (table, faults) = (table(path)?, Faults::default());
         let files = Files::beside(path);
+        let settings = table.clone();
         let config = read(Section::root(table, &faults), &files);
         let found = faults.found();
         match config {
             Some(config) if found.is_empty() => {
                 let read = std::iter::once(own).chain(files.read()).collect();
-                Ok(Self { files: read, certificates: Current::new(files.ends()), ..config })
+                Ok(Self { files: read, certificates: Current::new(files.ends()), settings, ..config })
             }
             _ => Err(found),
         }
@@ -289,6 +292,7 @@ fn read(mut root: Section<'_>, files: &Files) -> Option<Config> {
         keys: keys?,
         files: Vec::new(),
         certificates: Current::new(Vec::new()),
+        settings: toml::Table::new(),
         mode: mode?,
     })
 }

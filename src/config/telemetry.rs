@@ -59,8 +59,8 @@ pub(super) fn audit(section: Option<Section<'_>>, files: &Files) -> Result<Optio
 pub(super) fn collector(mut section: Section<'_>, files: &Files, mode: Option<Mode>) -> Option<Collector> {
     let url = section.string("otlp").and_then(|text| origin(&section, &text));
     let protocol = section.choice("protocol", &[("http", Protocol::Http), ("grpc", Protocol::Grpc)]);
-    let encrypted = url.as_ref().is_none_or(|url| url.starts_with("https:"));
-    if !encrypted {
+    let encrypted = url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    if url.is_some() && !encrypted {
         for key in ["trust", "certificate", "key"].into_iter().filter(|key| section.has(key)) {
             section.fault(key, "is for https; otlp is http, where nobody shows a certificate");
         }
@@ -72,13 +72,15 @@ pub(super) fn collector(mut section: Section<'_>, files: &Files, mode: Option<Mo
             );
         }
     }
-    let trust = if encrypted {
-        section.string("trust").and_then(|trust| match trust.as_str() {
-            "system" => outward::system(&section),
-            path => files.authorities(&section, "trust", path),
-        })
-    } else {
-        section.optional_string("trust").map_or(Some(RootCertStore::empty()), |_| None)
+    let trust = match section.optional_string("trust").as_deref() {
+        Some("system") if encrypted => outward::system(&section),
+        Some(path) if encrypted => files.authorities(&section, "trust", path),
+        None if encrypted => {
+            section.fault("trust", "is missing; give a file of authorities, or \"system\"");
+            None
+        }
+        // Nobody shows a certificate, or a fault was noted.
+        Some(_) | None => Some(RootCertStore::empty()),
     };
     let with_certificate = section.has("certificate") || section.has("key");
     let certificate = with_certificate.then(|| files.identity(&mut section, "certificate", "key"));

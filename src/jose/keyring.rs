@@ -229,7 +229,8 @@ impl Keyring {
 
     /// Since when that key signs, where anybody knows.
     pub fn signs_since(&self, alg: Alg, now: Timestamp) -> Option<Timestamp> {
-        self.0.value().key(alg, now).filter(|(_, life)| *life != Life::ALWAYS).and_then(|(_, life)| life.signs_from)
+        let since = self.0.value().key(alg, now).and_then(|(_, life)| life.signs_from);
+        since.filter(|since| Some(*since) != Life::ALWAYS.signs_from)
     }
 
     /// The algorithms for which some key signs, or will, for good.
@@ -347,5 +348,17 @@ mod tests {
         assert!(kept.follow(&loose).is_err_and(|why| why.to_string().contains("keyring.json is gone")));
         kept.follow(&with_times()).expect("it has them");
         loose.follow(&kept).expect("it has none to lose");
+    }
+
+    #[test]
+    fn since_when_a_key_signs_is_said_where_anybody_knows() {
+        let at = |from| Life { signs_from: Some(Timestamp::from_seconds(from)), ..Life::published(NOW) };
+        let since = |life| {
+            let keys = keys().into_iter().map(|key| (key, life)).collect();
+            Keyring::new(Ring::new(keys, None).expect("a ring")).signs_since(Alg::Es256, NOW)
+        };
+        assert_eq!(since(at(900)), Some(Timestamp::from_seconds(900)));
+        let rotated = Life { signs_until: Some(NOW.plus(60)), ..Life::ALWAYS };
+        assert_eq!((since(Life::ALWAYS), since(rotated)), (None, None), "it was there before its times were kept");
     }
 }

@@ -224,3 +224,14 @@ fn that_files_cannot_be_used_is_a_metric_until_they_can_or_are_what_they_were() 
     fs::write(&good, &shipped).expect("written");
     shows(&deployment, &serving, FRESH);
 }
+
+#[test]
+fn settings_that_take_a_restart_are_named() {
+    let Keys(deployment) = Keys::new();
+    let serving = Serving::start(&deployment);
+    deployment.edit("connections_per_address = 128", "connections_per_address = 129\nleave_seconds = 1");
+    let line = sooner_or_later("it is said", || {
+        serving.log().lines().find(|line| line.contains("are read at the next start")).map(str::to_owned)
+    });
+    assert!(line.contains("\"changed\":\"limits.connections_per_address, limits.leave_seconds\""), "{line}");
+}

@@ -22,9 +22,11 @@ fn a_place_that_is_well_says_what_becomes_of_keys_and_certificates() {
     keys.done(&["rotate"]);
     let (code, said) = status(&keys, &[]);
     assert_eq!(code, Some(0), "{said}");
-    for (alg, state, says) in
-        [("ES256", "active", "until 20"), ("ES256", "next", "until 20"), ("PS256", "active", "nobody knows since when")]
-    {
+    for (alg, state, says) in [
+        ("ES256", "active", "until 20"),
+        ("ES256", "next", "signs from 20"),
+        ("PS256", "active", "nobody knows since when"),
+    ] {
         let kid = keys.one(alg, state);
         let line = said.lines().find(|line| line.contains(&kid)).unwrap_or_else(|| panic!("{kid}: {said}"));
         assert!(line.starts_with(&format!("  key {alg} {kid}: {state}")) && line.contains(says), "{line}");

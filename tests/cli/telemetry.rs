@@ -148,7 +148,6 @@ fn check_says_what_is_wrong_with_telemetry() {
     telling("").has_faults(&[
         ("telemetry.otlp", "is missing"),
         ("telemetry.protocol", "one of: http, grpc"),
-        ("telemetry.trust", "is missing"),
         ("telemetry.traced_percent", "from 0 to 100"),
     ]);
     for bad in [
