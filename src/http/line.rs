@@ -83,7 +83,7 @@ async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
         countersign.error = Empty,
         countersign.client.id = Empty,
     );
-    if let Some(traceparent) = traceparent(request.headers()) {
+    if let Some(traceparent) = traceparent(request.headers()).filter(|_| !span.is_disabled()) {
         context::follow(&span, traceparent);
     }
     told(server, (request, next), (method, route)).instrument(span).await
