@@ -29,10 +29,14 @@ const SIGXFSZ: i32 = 25;
 
 /// Serves the configuration at `path`.
 pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match Config::load(path) {
-        Ok(config) => config,
-        Err(faults) => return check::refuse(path, &faults),
-    };
+    match Config::load(path) {
+        Ok(config) => serve(path, config),
+        Err(faults) => check::refuse(path, &faults),
+    }
+}
+
+/// Serves `config`, which was read from the file at `path`, until told to stop.
+pub fn serve(path: &Path, config: Config) -> ExitCode {
     match start(path, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,0 +1,142 @@
+//! `cargo run --release -p bench`: how many calls a server answers in a second of processor time, beside what the machine's signatures and TLS allow.
+//!
+//! It starts servers, a bank, a collector, a Redis and an echo of its own on loopback and ends them. Nothing in it fails for being slow; it exits with 1
+//! where a call was answered wrongly. docs/performance.md is the manual, NOTES.md what was tried.
+
+mod answering;
+mod bounds;
+mod cores;
+mod course;
+mod load;
+mod plot;
+mod row;
+mod run;
+mod server;
+mod special;
+mod stage;
+mod target;
+mod till;
+mod tls;
+mod workload;
+
+use std::error::Error;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::run::{Chosen, Found, Size};
+
+type Told<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Measures a CIBA server: calls a second of processor time, beside what the machine's signatures and TLS allow.
+///
+/// Without arguments it starts countersign on one core and loads it from another, several times over. docs/performance.md says what the figures mean.
+///
+/// Exit codes: 0 done, whatever the figures; 1 it failed, or a call was answered wrongly; 2 the command line is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// One line of JSON a workload, in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Draw the shares into this file, too
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Less of everything, once: to see that it works. The figures are rough
+    #[arg(long)]
+    quick: bool,
+    /// The workloads that have this in their name, alone
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
+    /// How often everything is measured; each figure is the median
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u8).range(1..=50))]
+    repeats: Option<u8>,
+    #[command(flatten)]
+    target: target::Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the registrations that --target needs, as JSON (RFC 7591)
+    Clients {
+        /// The folder of their keys, as `countersign certs dev` makes it
+        #[arg(long, value_name = "FOLDER")]
+        keys: PathBuf,
+    },
+    /// Be the server that is measured
+    #[command(hide = true)]
+    Server(server::Options),
+    /// Be the echo that it is held against
+    #[command(hide = true)]
+    Echo {
+        #[arg(long)]
+        certs: PathBuf,
+        #[arg(long)]
+        core: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match &cli.command {
+        Some(Command::Server(options)) => server::run(options),
+        Some(Command::Echo { certs, core }) => answering::run_echo(certs, *core),
+        Some(Command::Clients { keys }) => done(target::clients(keys).map(|text| println!("{text}"))),
+        None => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            done(runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    _ = tokio::signal::ctrl_c() => Err("interrupted; nothing is left running".into()),
+                    measured = measure(&cli) => measured,
+                }
+            }))
+        }
+    }
+}
+
+fn done(outcome: Told<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(cli: &Cli) -> Told<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("this is a build for debugging, whose figures say nothing: cargo run --release -p bench");
+    }
+    // Where a terminal shows it, the line is written over by the next.
+    let over = std::io::stderr().is_terminal();
+    let say = |what: &str| if over { eprint!("\r\x1b[K{what}") } else { eprintln!("{what}") };
+    let size = if cli.quick { Size::QUICK } else { Size::FULL };
+    let size = cli.repeats.map_or(size, |repeats| size.repeated(usize::from(repeats)));
+    let found = match &cli.target.target {
+        Some(issuer) => target::run(issuer, &cli.target, &say).await,
+        None => run::run(Chosen(&cli.only), size, &say).await,
+    };
+    if over {
+        eprint!("\r\x1b[K");
+    }
+    let Found { bounds, rows } = found?;
+    let described = cores::described();
+    if cli.json {
+        for row in &rows {
+            println!("{}", serde_json::to_string(row)?);
+        }
+    } else {
+        println!("{described}\n\n{bounds}\n\n{}", row::table(&rows));
+    }
+    if let Some(path) = &cli.plot {
+        std::fs::write(path, plot::svg(&rows, &described)).map_err(|error| format!("{}: {error}", path.display()))?;
+        eprintln!("{} has the picture", path.display());
+    }
+    Ok(())
+}
