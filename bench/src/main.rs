@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 
 use crate::run::{Chosen, Found, Size};
 
@@ -49,7 +50,7 @@ struct Cli {
     /// Less of everything, once: to see that it works. The figures are rough
     #[arg(long)]
     quick: bool,
-    /// The workloads that have this in their name, alone
+    /// The workload of this name alone, or those that have this in their names; as often as you like
     #[arg(long, value_name = "WORD")]
     only: Vec<String>,
     /// How often everything is measured; each figure is the median
@@ -79,6 +80,10 @@ enum Command {
         core: usize,
     },
 }
+
+/// bench/NOTES.md says what it gains over the system's.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

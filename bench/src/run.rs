@@ -79,26 +79,32 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<Row>,
 }
 
-/// Which of all workloads: those whose names have one of some words in them, or all.
+/// Which of all workloads: all, or those that are called by some words, or have one in their names where none is called so.
 pub(crate) struct Chosen<'a>(pub(crate) &'a [String]);
 
 impl Chosen<'_> {
     fn has(&self, name: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|word| name.contains(word.as_str()))
+        let names = names();
+        let by = |word: &String| name == word || (name.contains(word.as_str()) && !names.contains(word));
+        self.0.is_empty() || self.0.iter().any(by)
     }
 
     /// # Errors
     /// No workload is called that, or has it in its name.
     fn check(&self) -> Told<()> {
-        let names: Vec<String> = all().iter().map(Workload::name).chain(SPECIAL.map(str::to_owned)).collect();
+        let names = names();
         match self.0.iter().find(|word| !names.iter().any(|name| name.contains(word.as_str()))) {
             None => Ok(()),
             Some(word) => {
-                Err(format!("--only {word}: no workload has that in its name; there are\n  {}", names.join("\n  "))
-                    .into())
+                let there = names.join("\n  ");
+                Err(format!("--only {word}: no workload has that in its name; there are\n  {there}").into())
             }
         }
     }
+}
+
+fn names() -> Vec<String> {
+    all().iter().map(Workload::name).chain(SPECIAL.map(str::to_owned)).collect()
 }
 
 /// Measures what is chosen.

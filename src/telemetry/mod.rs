@@ -8,7 +8,7 @@ mod lines;
 pub mod metrics;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, BufWriter};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -103,7 +103,9 @@ where
         Format::Json => lines.event_format(lines::Traced::default()).boxed(),
         Format::Pretty => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_target(false).boxed(),
     };
-    let lines = lines.with_filter(FilterFn::new(is_told).with_max_level_hint(log.level)).with_filter(log.level);
+    // One filter, so that it is known of each place in the code once and for all whether it is told of: where nobody traces, no span is made.
+    let told = move |about: &Metadata<'_>| *about.level() <= log.level && is_told(about);
+    let lines = lines.with_filter(FilterFn::new(told).with_max_level_hint(log.level));
     let resource = collector::resource(instance);
     let (spans, metrics) = match collector {
         None => (None, Metrics::new(resource, (Arc::default(), None))),
@@ -147,7 +149,8 @@ pub fn install(
     instance: &str,
 ) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
     // A thread of its own writes lines, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and counted.
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stderr());
+    // Lines that wait together leave together.
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(BufWriter::new(io::stderr()));
     let lost = writer.error_counter();
     let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
     let runtime = collector.is_some().then(build).transpose()?;
