@@ -1,7 +1,6 @@
 //! A request that two readers could take for different ones is refused (RFC 9112 §3.2, §6.1, §11.2).
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 
@@ -9,22 +8,25 @@ use crate::error::{Reason, Rejection};
 
 /// One `Host`, and a body whose length is said beforehand: a transfer coding beside a length is how requests are smuggled, and what a chunked
 /// request came with is not shown here.
-pub(super) async fn unambiguous(request: Request, next: Next) -> Response {
+///
+/// # Errors
+/// Two readers could take it for different ones.
+pub(super) fn unambiguous(request: &Request) -> Result<(), Rejection> {
     let headers = request.headers();
     if headers.get_all(HOST).iter().count() != 1 {
-        return refused(Rejection::new(Reason::InvalidRequest, "HTTP", "there is no Host, or more than one"));
+        return Err(Rejection::new(Reason::InvalidRequest, "HTTP", "there is no Host, or more than one"));
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     if request.uri().authority().is_some_and(|authority| host != Some(authority.as_str())) {
-        return refused(Rejection::new(Reason::InvalidRequest, "HTTP", "the URI names another Host"));
+        return Err(Rejection::new(Reason::InvalidRequest, "HTTP", "the URI names another Host"));
     }
     if headers.contains_key(TRANSFER_ENCODING) {
-        return refused(Rejection::new(Reason::LengthRequired, "HTTP", "the body has a transfer coding"));
+        return Err(Rejection::new(Reason::LengthRequired, "HTTP", "the body has a transfer coding"));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// Where the next request would begin, nobody can say: the connection ends.
-fn refused(rejection: Rejection) -> Response {
+pub(super) fn refuse(rejection: Rejection) -> Response {
     ([(CONNECTION, "close")], rejection).into_response()
 }

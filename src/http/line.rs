@@ -1,10 +1,12 @@
 //! One line in the log for each request, and the headers that every response carries.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use tracing::field::Empty;
@@ -13,7 +15,10 @@ use tracing::{Instrument as _, Span};
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
+use crate::http::finished::Finished;
 use crate::http::proxied::Address;
+use crate::http::routes::known;
+use crate::http::{framing, nonce};
 use crate::profile::client::{Ciba, Delivery, Role};
 use crate::profile::once::{Replay as _, Unspent};
 use crate::secret::{Entropy, uuid};
@@ -61,23 +66,21 @@ impl Owes {
 
 /// Runs `request` to its end and its line, whether or not the caller waits for it: a person who has been asked has been asked.
 pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    let failed = |_| Rejection::new(Reason::ServerError, "HTTP", "the request ended without an answer").into_response();
-    tokio::spawn(logged(server, request, next)).await.unwrap_or_else(failed)
+    Finished::new(logged(server, request, next)).await
 }
 
 /// Runs `request` in a span of its own, which goes on with the trace of whoever sent it.
 async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
     let method = standard(request.method());
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| NOWHERE.to_owned(), |path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().and_then(|path| known(path.as_str())).unwrap_or(NOWHERE);
     let span = tracing::info_span!(
         "request",
-        otel.name = named(method, &route),
+        otel.name = named(method, route),
         otel.kind = "server",
         otel.status_code = Empty,
         url.scheme = "https",
         http.request.method = method,
-        http.route = (route != NOWHERE).then_some(&*route),
+        http.route = (route != NOWHERE).then_some(route),
         http.response.status_code = Empty,
         error.type = Empty,
         countersign.error = Empty,
@@ -93,7 +96,7 @@ async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
 async fn told(
     server: Arc<Server>,
     (mut request, next): (Request, Next),
-    (method, route): (&'static str, String),
+    (method, route): (&'static str, &'static str),
 ) -> Response {
     let started = Stopwatch::start();
     let interaction = interaction(request.headers().get(&INTERACTION), server.entropy());
@@ -102,7 +105,8 @@ async fn told(
     let owes = Owes::default();
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(owes.clone());
-    let mut response = owes.settle(&server, next.run(request).await).await;
+    let answer = AssertUnwindSafe(inside(&server, request, next)).catch_unwind().await.unwrap_or_else(|_| panicked());
+    let mut response = owes.settle(&server, answer).await;
     let refused = response.extensions_mut().remove::<Rejection>();
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -135,7 +139,7 @@ async fn told(
     } else {
         line!(info);
     }
-    server.metrics.answered(&route, &Answered { method, status, error, class: class(&server, client), took });
+    server.metrics.answered(route, &Answered { method, status, error, class: class(&server, client), took });
     let span = Span::current();
     span.record("http.response.status_code", status);
     span.record("countersign.client.id", client);
@@ -145,6 +149,19 @@ async fn told(
         span.record("otel.status_code", "ERROR");
     }
     response
+}
+
+/// What every route has before its own: no ambiguity, and the nonce for the next proof.
+async fn inside(server: &Server, request: Request, next: Next) -> Response {
+    match framing::unambiguous(&request) {
+        Ok(()) => nonce::fresh(server, request, next).await,
+        Err(ambiguous) => framing::refuse(ambiguous),
+    }
+}
+
+/// A panic ends one request with a 500, and no word about why.
+fn panicked() -> Response {
+    Rejection::new(Reason::ServerError, "HTTP", "a handler panicked").into_response()
 }
 
 /// What kind of client `client_id` is, where a request got so far that it is known.

@@ -1,6 +1,7 @@
 //! Transport: bytes in, bytes out. No decision of the protocol is made here.
 
 pub mod extract;
+mod finished;
 mod framing;
 mod handshake;
 mod line;

@@ -1,8 +1,6 @@
 //! Whoever shows a DPoP proof is given the nonce for the next one, whatever else the answer is (RFC 9449 §8, §8.2, §9).
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderName;
@@ -16,7 +14,7 @@ use crate::profile::nonce::Side;
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Adds the nonce to the answer of an endpoint that looks at proofs.
-pub(super) async fn fresh(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+pub(super) async fn fresh(server: &Server, request: Request, next: Next) -> Response {
     let side = match request.uri().path() {
         path::TOKEN => Some(Side::Token),
         path::USERINFO => Some(Side::Resource),

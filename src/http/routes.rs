@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 use http::header::{CACHE_CONTROL, HeaderValue};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::endpoint::{
     Server, authorization, backchannel, decision, discovery, health, introspect, metrics, register, revoke, standing,
     token, userinfo,
 };
 use crate::error::{Reason, Rejection};
-use crate::http::{framing, line, nonce};
+use crate::http::line;
 use crate::profile::issuer::path;
 
 /// Who may reach a route.
@@ -187,7 +186,7 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-/// The router for one side. A panic ends one request with a 500 and no word about why.
+/// The router for one side.
 pub fn router(side: Side, server: &Arc<Server>) -> Router {
     ROUTES
         .iter()
@@ -197,11 +196,13 @@ pub fn router(side: Side, server: &Arc<Server>) -> Router {
         .method_not_allowed_fallback(|| async {
             Rejection::new(Reason::MethodNotAllowed, "CIBA-7.1-1", "another method")
         })
-        .layer(from_fn_with_state(server.clone(), nonce::fresh))
-        .layer(from_fn(framing::unambiguous))
-        .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn_with_state(server.clone(), line::log))
         .with_state(server.clone())
+}
+
+/// The path of a route, as it is in the table.
+pub(super) fn known(path: &str) -> Option<&'static str> {
+    ROUTES.iter().find(|route| route.path == path).map(|route| route.path)
 }
 
 /// How long what is published may be known by heart, in seconds.
@@ -215,8 +216,4 @@ fn cached(Route { side, answers, serves, .. }: &Route) -> MethodRouter<Arc<Serve
         response
     };
     if (*side, *answers) == (Side::Public, Answers::Anyone) { serves().layer(map_response(keep)) } else { serves() }
-}
-
-fn panicked() -> Response {
-    Rejection::new(Reason::ServerError, "HTTP", "a handler panicked").into_response()
 }

@@ -196,9 +196,9 @@ impl Metrics {
     }
 
     /// A request to `route` was answered.
-    pub fn answered(&self, route: &str, answered: &Answered) {
+    pub fn answered(&self, route: &'static str, answered: &Answered) {
         let Answered { method, status, error, class, took } = *answered;
-        let at = KeyValue::new("http.route", route.to_owned());
+        let at = KeyValue::new("http.route", route);
         let how = [
             at.clone(),
             KeyValue::new("http.request.method", method),

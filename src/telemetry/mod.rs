@@ -128,7 +128,12 @@ where
             .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
     });
     let telemetry = Telemetry { metrics: Arc::new(metrics), spans, log: None, runtime: None };
-    Ok((Dispatch::new(registry().with(lines).with(traced)), telemetry))
+    // A layer that is none would count as one that wants spans.
+    let dispatch = match traced {
+        None => Dispatch::new(registry().with(lines)),
+        Some(traced) => Dispatch::new(registry().with(lines).with(traced)),
+    };
+    Ok((dispatch, telemetry))
 }
 
 /// Of our own whatever there is; of libraries nothing below `info`, for they would say whom clients have us call; and of those that tell the collector only that spans or metrics were lost, since [`collector`] says the rest.
@@ -150,7 +155,8 @@ pub fn install(
 ) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
     // A thread of its own writes lines, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and counted.
     // Lines that wait together leave together.
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(BufWriter::new(io::stderr()));
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(BufWriter::new(io::stderr()));
     let lost = writer.error_counter();
     let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
     let runtime = collector.is_some().then(build).transpose()?;

@@ -61,6 +61,16 @@ const fn in_a_name(byte: u8) -> bool {
 
 /// Undoes `+` and `%XX`, once.
 fn decode(text: &[u8]) -> Result<String, Malformed> {
+    // What has nothing to undo, such as a token, is the longest of what comes.
+    let undo = text.iter().any(|byte| matches!(byte, b'+' | b'%'));
+    let bytes = if undo { undone(text)? } else { text.to_vec() };
+    if bytes.contains(&0) {
+        return Err(Malformed("the form holds a NUL"));
+    }
+    String::from_utf8(bytes).map_err(|_| Malformed("the form is not UTF-8"))
+}
+
+fn undone(text: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
@@ -75,14 +85,10 @@ fn decode(text: &[u8]) -> Result<String, Malformed> {
                     _ => return Err(Malformed("a percent-encoding is broken")),
                 }
             }
-            0 => return Err(Malformed("the form holds a NUL")),
             other => other,
         });
     }
-    if bytes.contains(&0) {
-        return Err(Malformed("the form holds a NUL"));
-    }
-    String::from_utf8(bytes).map_err(|_| Malformed("the form is not UTF-8"))
+    Ok(bytes)
 }
 
 #[cfg(test)]
