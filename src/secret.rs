@@ -269,8 +269,8 @@ pub fn uuid(entropy: &dyn Entropy) -> String {
     let mut bytes = [0_u8; 16];
     entropy.fill(&mut bytes);
     let bits = (u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let group = |at: u32, digits: u32| (bits >> (4 * at)) & ((1 << (4 * digits)) - 1);
+    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", group(24, 8), group(20, 4), group(16, 4), group(12, 4), group(0, 12))
 }
 
 /// The operating system's generator, through aws-lc-rs.

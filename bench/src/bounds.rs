@@ -34,8 +34,6 @@ pub(crate) struct Bounds {
     pub(crate) handshake: f64,
     /// A form in and a line of JSON out, over TLS, by a bare hyper.
     pub(crate) echo: f64,
-    /// The p99 of that, asked half as often as it can answer, in milliseconds.
-    pub(crate) echo_p99_ms: f64,
 }
 
 /// Several of them, one after the other: how often that is done in a second.
@@ -87,8 +85,8 @@ impl Bounds {
             handshakes += 1;
         }
         let handshake = f64::from(handshakes) / spent.as_secs_f64();
-        let (echo, echo_p99_ms) = (f64::NAN, f64::NAN);
-        Ok(Self { verify_es256, verify_ps256, sign_es256, sign_ps256, handshake, echo, echo_p99_ms })
+        let echo = f64::NAN;
+        Ok(Self { verify_es256, verify_ps256, sign_es256, sign_ps256, handshake, echo })
     }
 }
 
@@ -158,6 +156,6 @@ impl fmt::Display for Bounds {
         ] {
             write!(f, "\n  {rate:>9.0}  {what}")?;
         }
-        write!(f, "\nAt half load, the p99 of the echo is {:.2} ms.", self.echo_p99_ms)
+        Ok(())
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Size {
     /// The same of one that signs with PS256, which takes longer.
     slow_requests: usize,
     connections: usize,
-    echoes: usize,
+    pub(crate) echoes: usize,
     primitive: Duration,
     tail: Duration,
     starts: usize,
@@ -56,11 +56,6 @@ impl Size {
     /// The same, done so many times.
     pub(crate) const fn repeated(self, repeats: usize) -> Self {
         Self { repeats, ..self }
-    }
-
-    /// How often the echo is asked, and for how long at half load.
-    pub(crate) const fn echo(self) -> (usize, Duration) {
-        (self.echoes, self.tail)
     }
 
     const fn requests(self, kind: Kind) -> usize {
@@ -118,7 +113,7 @@ pub(crate) async fn run(chosen: Chosen<'_>, size: Size, say: &dyn Fn(&str)) -> T
         let say = |what: &str| say(&format!("{repeat} of {}: {what}", size.repeats));
         say("what the machine can do");
         let machine = Bounds::measure(&stage.certs, cores, size.primitive)?;
-        let machine = special::echo(&stage, machine, size.echo()).await?;
+        let machine = special::echo(&stage, machine, size.echoes).await?;
         runs.push(once(&stage, &chosen, (size, &machine), &say).await?);
         bounds.push(machine);
     }
@@ -182,7 +177,7 @@ async fn once(
     if tail {
         say("tail-at-half");
         let rates = rates_of_tail.map(|phase| rates.get(&(Kind::Es256, phase)).copied().unwrap_or(f64::NAN));
-        rows.push(special::tail(stage, bounds, (rates, size.tail)).await?);
+        rows.push(special::tail(stage, (rates, size.tail)).await?);
     }
     if chosen.has("cold-start") || chosen.has("idle") {
         say("cold-start, idle");
@@ -200,6 +195,5 @@ fn middle(bounds: &[Bounds]) -> Option<Bounds> {
         sign_ps256: of(|b| b.sign_ps256)?,
         handshake: of(|b| b.handshake)?,
         echo: of(|b| b.echo)?,
-        echo_p99_ms: of(|b| b.echo_p99_ms)?,
     })
 }

@@ -13,14 +13,16 @@ use crate::bounds::{Bounds, together};
 use crate::course::{Approves, Course, Measured};
 use crate::load::{LANES, Lanes, Load};
 use crate::row::{Row, median};
-use crate::stage::{Stage, Variant};
+use crate::stage::{Process, Stage, Variant};
 use crate::till::{Call, ISSUED, Kind, PENDING, Till};
 
 /// How long a start may take.
 const START_MS: f64 = 200.0;
 /// What an idle server may keep.
 const IDLE_MB: f64 = 20.0;
-/// How many times as long as of the echo the p99 may be.
+/// How many processes of the echo are asked.
+const ECHOES: usize = 3;
+/// How many times as long as of the echo, asked as often, the p99 may be.
 const TAIL: f64 = 3.0;
 /// How long a server idles before its memory is looked at.
 const IDLE: Duration = Duration::from_secs(1);
@@ -28,31 +30,40 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Of twenty calls at half load, so many are polls, requests and exchanges.
 const MIX: [usize; 3] = [16, 3, 1];
 
-/// How many calls a second the echo answers, and its p99 when it is asked half as often.
-pub(crate) async fn echo(stage: &Stage, bounds: Bounds, (count, tail): (usize, Duration)) -> Told<Bounds> {
+/// What stands in for a poll where nobody looks at it.
+fn calls(count: usize) -> Vec<Call> {
+    let (url, body) = ("https://localhost/token".to_owned(), Bytes::from_static(&[b'x'; 256]));
+    let call = Call { url, content_type: "application/x-www-form-urlencoded", body, proof: None, right: PENDING };
+    vec![call; count]
+}
+
+/// The echo, as one to measure.
+async fn echoing(stage: &Stage) -> Told<(Process, Course)> {
     let (echo, way) = stage.echo().await?;
-    let course = Course {
-        till: Till::open(Kind::Mtls, &stage.certs, (nowhere(), None))?,
-        way: way.clone(),
-        approves: Approves::Nobody,
-        pid: Some(echo.pid()),
-        metrics: None,
-        cores: stage.cores,
-    };
-    let calls = |count| {
-        let body = Bytes::from(vec![b'x'; 256]);
-        let url = "https://localhost/token".to_owned();
-        let call = Call { url, content_type: "application/x-www-form-urlencoded", body, proof: None, right: PENDING };
-        vec![call; count]
-    };
-    let mut lanes = Lanes::open(&way).await?;
-    lanes.make(calls(count.div_ceil(10))).await?;
-    let (measured, _) = course.measured(count, lanes.make(calls(count))).await?;
-    let rate = measured.per_cpu_second().ok_or("the echo is a process of this machine")?;
-    let half = rate / 2.0;
-    let (at_half, _) = course.measured(0, lanes.make_at(calls(times(half, tail)), half)).await?;
-    let echo_p99_ms = at_half.percentile(99).ok_or("there was no call")?;
-    Ok(Bounds { echo: rate, echo_p99_ms, ..bounds })
+    let till = Till::open(Kind::Mtls, &stage.certs, (nowhere(), None))?;
+    let pid = Some(echo.pid());
+    Ok((echo, Course { till, way, approves: Approves::Nobody, pid, metrics: None, cores: stage.cores }))
+}
+
+/// How many calls a second the echo answers: the best of several processes, since where one happens to lie in memory makes a difference of a sixth.
+pub(crate) async fn echo(stage: &Stage, bounds: Bounds, count: usize) -> Told<Bounds> {
+    let mut best = 0.0;
+    for _ in 0..ECHOES {
+        let (_echo, course) = echoing(stage).await?;
+        let mut lanes = Lanes::open(&course.way).await?;
+        lanes.make(calls(count.div_ceil(10))).await?;
+        let (measured, _) = course.measured(count, lanes.make(calls(count))).await?;
+        best = f64::max(best, measured.per_cpu_second().ok_or("the echo is a process of this machine")?);
+    }
+    Ok(Bounds { echo: best, ..bounds })
+}
+
+/// The p99 of the echo at `rate` calls a second, in milliseconds.
+async fn echo_p99(stage: &Stage, (count, rate): (usize, f64)) -> Told<f64> {
+    let (_echo, course) = echoing(stage).await?;
+    let mut lanes = Lanes::open(&course.way).await?;
+    let (measured, _) = course.measured(count, lanes.make_at(calls(count), rate)).await?;
+    measured.percentile(99).ok_or_else(|| "there was no call".into())
 }
 
 fn nowhere() -> crate::till::Places {
@@ -100,7 +111,7 @@ pub(crate) async fn handshakes(stage: &Stage, bounds: &Bounds, count: usize) -> 
 }
 
 /// Polls, requests and exchanges, mixed, half as many a second as the server can answer, for so long: whatever became of those before.
-pub(crate) async fn tail(stage: &Stage, bounds: &Bounds, (rates, time): ([f64; 3], Duration)) -> Told<Row> {
+pub(crate) async fn tail(stage: &Stage, (rates, time): ([f64; 3], Duration)) -> Told<Row> {
     let whole = MIX.iter().sum::<usize>();
     #[expect(clippy::cast_precision_loss, reason = "twenty")]
     let mixed = together(&[0, 1, 2].map(|at| rates[at] * whole as f64 / MIX[at] as f64));
@@ -122,7 +133,9 @@ pub(crate) async fn tail(stage: &Stage, bounds: &Bounds, (rates, time): ([f64; 3
     })?;
     let (measured, _) = course.measured(count, lanes.make_at(calls, half)).await?;
     let row = Row::of("tail-at-half".to_owned(), &measured, (None, None));
-    let (bound, p99) = (TAIL * bounds.echo_p99_ms, row.p99_ms.ok_or("there was no call")?);
+    let p99 = row.p99_ms.ok_or("there was no call")?;
+    drop(running);
+    let bound = TAIL * echo_p99(stage, (count, half)).await?;
     Ok(Row { bound: Some(bound), share: Some(bound / p99), goal: Some(1.0), ..row })
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn run(issuer: &str, options: &Options, say: &dyn Fn(&str)) -> 
     say("what the machine can do");
     let stage = Stage::put_up(cores).await?;
     let bounds = Bounds::measure(&stage.certs, cores, std::time::Duration::from_millis(200))?;
-    let bounds = special::echo(&stage, bounds, Size::FULL.echo()).await?;
+    let bounds = special::echo(&stage, bounds, Size::FULL.echoes).await?;
     let phases: &[Phase] = match options.approve {
         Some(_) => &[Phase::Open, Phase::Poll, Phase::Issue],
         None => &[Phase::Open, Phase::Poll],

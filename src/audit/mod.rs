@@ -141,15 +141,15 @@ impl Audit {
     /// [`Reason::TemporarilyUnavailable`]: it cannot be. What it is about must not be told.
     pub async fn record(&self, event: Event<'_>, address: Option<IpAddr>, now: Timestamp) -> Result<(), Rejection> {
         let line = Line { at: now.seconds(), event, address };
-        let mut line = serde_json::to_vec(&line).expect("an event is a plain struct");
+        let mut line = serde_json::to_string(&line).expect("an event is a plain struct");
         match self {
             Self::Log => {
-                tracing::info!(audit = %String::from_utf8_lossy(&line), "audit");
+                tracing::info!(audit = %line, "audit");
                 Ok(())
             }
             Self::Kept(pen) => {
-                line.push(b'\n');
-                pen.write(line).await.map_err(|error| {
+                line.push('\n');
+                pen.write(line.into_bytes()).await.map_err(|error| {
                     tracing::error!(%error, ledger = %pen.ledger(), "what happens cannot be recorded; nothing is issued");
                     Rejection::new(Reason::TemporarilyUnavailable, "audit", "what happens cannot be recorded")
                 })

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use josekit::JoseError;
 use josekit::jwk::Jwk;
-use josekit::jws::{JwsAlgorithm, JwsHeader, JwsSigner, serialize_compact};
+use josekit::jws::{JwsAlgorithm, JwsSigner};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
@@ -89,10 +89,11 @@ impl SigningKey {
     /// # Errors
     /// The engine failed.
     pub fn sign(&self, typ: &str, claims: &Value) -> Result<Secret, Unusable> {
-        let mut header = JwsHeader::new();
-        header.set_token_type(typ);
-        serialize_compact(claims.to_string().as_bytes(), &header, self)
-            .map(Secret::new)
+        let header = json!({ "alg": self.alg.name(), "kid": self.kid, "typ": typ });
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&header), part(claims));
+        JwsSigner::sign(self, signed.as_bytes())
+            .map(|signature| Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
             .map_err(|_| Unusable("signing failed"))
     }
 }

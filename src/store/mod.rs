@@ -111,9 +111,14 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
     }
 }
 
+/// Room for a record while it is written, in bytes: nearly all fit, and none keeps more than it needs.
+const ROOM: usize = 512;
+
 fn write(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+    let mut bytes = Vec::with_capacity(ROOM);
+    bytes.push(VERSION);
     serde_json::to_writer(&mut bytes, value).expect("records are plain structs with string keys");
+    bytes.shrink_to_fit();
     bytes
 }
 
