@@ -31,6 +31,8 @@ pub(crate) struct Way {
     host: String,
     address: SocketAddr,
     tls: Arc<ClientConfig>,
+    /// Whether this core has other work to do.
+    shared: bool,
 }
 
 impl Way {
@@ -42,7 +44,12 @@ impl Way {
         let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
         let address = addresses.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;
-        Ok(Self { host, address, tls })
+        Ok(Self { host, address, tls, shared: false })
+    }
+
+    /// The same, from a core that has other work to do.
+    pub(crate) fn on_shared_core(self, shared: bool) -> Self {
+        Self { shared, ..self }
     }
 
     /// A new connection.
@@ -133,7 +140,7 @@ impl Lanes {
     /// Makes all `calls`, each connection its next one when the one before is answered.
     pub(crate) async fn make(&mut self, calls: Vec<Call>) -> Told<Load> {
         let count = calls.len();
-        let _awake = Self::awake();
+        let _awake = self.awake();
         let left = Arc::new(Mutex::new(calls.into_iter().enumerate()));
         let mut running = JoinSet::new();
         for mut lane in self.0.drain(..) {
@@ -171,7 +178,7 @@ impl Lanes {
                 }
             });
         }
-        let _awake = Self::awake();
+        let _awake = self.awake();
         let gap = Duration::from_secs_f64(1.0 / rate);
         let mut due = begun.elapsed();
         for (at, call) in calls.into_iter().enumerate() {
@@ -188,14 +195,16 @@ impl Lanes {
         self.gather(running, count).await
     }
 
-    /// Keeps this core from sleeping, as the echo's load does: what it takes to wake another core is no cost of the server's.
-    fn awake() -> JoinSet<()> {
+    /// Keeps this core from sleeping, unless it has other work to do: what it takes to wake another core is no cost of the server's.
+    fn awake(&self) -> JoinSet<()> {
         let mut awake = JoinSet::new();
-        awake.spawn(async {
-            loop {
-                yield_now().await;
-            }
-        });
+        if self.0.iter().all(|lane| !lane.way.shared) {
+            awake.spawn(async {
+                loop {
+                    yield_now().await;
+                }
+            });
+        }
         awake
     }
 

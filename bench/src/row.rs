@@ -13,7 +13,7 @@ pub(crate) struct Row {
     pub(crate) workload: String,
     /// Calls a second of the server's time on its core.
     pub(crate) per_cpu_second: Option<f64>,
-    /// What it is held against: a rate; of cold-start and tail-at-half, milliseconds; of idle, megabytes.
+    /// What it is held against: a rate; of `cold-start` and `tail-at-half`, milliseconds; of `idle`, megabytes.
     pub(crate) bound: Option<f64>,
     /// How much of that it reaches. More is better, of times and memory too.
     pub(crate) share: Option<f64>,
@@ -117,7 +117,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
             &row.workload,
             [
                 cell(row.per_cpu_second, 0),
-                cell(row.bound, usize::from(row.per_cpu_second.is_none()) * 2),
+                cell(row.bound, if row.bound.is_some_and(|bound| bound < 1_000.0) { 2 } else { 0 }),
                 percent(row.share),
                 percent(row.goal),
                 met.to_owned(),

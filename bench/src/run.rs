@@ -177,7 +177,7 @@ async fn once(
     if tail {
         say("tail-at-half");
         let rates = rates_of_tail.map(|phase| rates.get(&(Kind::Es256, phase)).copied().unwrap_or(f64::NAN));
-        rows.push(special::tail(stage, (rates, size.tail)).await?);
+        rows.push(special::tail(stage, (rates, size.tail), size.echoes).await?);
     }
     if chosen.has("cold-start") || chosen.has("idle") {
         say("cold-start, idle");

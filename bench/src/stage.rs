@@ -124,7 +124,7 @@ impl Stage {
             let said = fs::read_to_string(&log).unwrap_or_default();
             format!("the server did not become ready; it said:\n{}", said.trim_end())
         })?;
-        let way = Way::to(&issuer, Arc::new(tls::client(&self.certs, "till")?)).await?;
+        let way = Way::to(&issuer, Arc::new(tls::client(&self.certs, "till")?)).await?.on_shared_core(variant.redis);
         let places = places(&way, &issuer).await?;
         let redis = redis.map(|(process, _)| process);
         Ok(Running { server, _redis: redis, places, way, internal, internal_url, took })
