@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::cores::pin;
+use crate::cores::{end_with_parent, pin};
 use crate::{Told, tls};
 
 /// What is answered to a body that was sent to a path: a status and a body.
@@ -47,6 +47,7 @@ fn echo(_: &str, _: &[u8]) -> (u16, Bytes) {
 /// Is the echo, on `core`, until it is killed. Says its port.
 pub(crate) fn run_echo(certs: &Path, core: usize) -> ExitCode {
     let run = || {
+        end_with_parent()?;
         pin(core)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {

@@ -46,21 +46,23 @@ impl Bounds {
     pub(crate) fn measure(certs: &Path, cores: Cores, each: Duration) -> Told<Self> {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
-            scope.spawn(|| {
-                pin(cores.load).ok();
-                let key = es256(certs).ok();
-                let random = SystemRandom::new();
+            let busy = scope.spawn(|| {
+                pin(cores.load)?;
+                let (key, random) = (es256(certs)?, SystemRandom::new());
                 while !done.load(Ordering::Relaxed) {
-                    key.as_ref().map(|key| key.sign(&random, &MESSAGE).ok());
+                    key.sign(&random, &MESSAGE)?;
                 }
+                Told::Ok(())
             });
-            let measured = scope.spawn(|| {
+            let measuring = scope.spawn(|| {
                 pin(cores.server)?;
                 Self::here(certs, each)
             });
-            let measured = measured.join();
+            let measured = measuring.join();
             done.store(true, Ordering::Relaxed);
-            measured.map_err(|_| "the bounds could not be measured")?
+            let broke = |_| "the bounds could not be measured";
+            busy.join().map_err(broke)??;
+            measured.map_err(broke)?
         })
     }
 

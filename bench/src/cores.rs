@@ -1,8 +1,12 @@
 //! Two cores: the server has one to itself, whoever loads it the other. And what a process has had of a core.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -23,10 +27,19 @@ impl Cores {
     pub(crate) fn choose() -> Told<Self> {
         let ours = sched_getaffinity(None)?;
         let mut free = (0..CpuSet::MAX_CPU).filter(|core| ours.is_set(*core));
-        let pair = free.next().zip(free.next());
-        let (server, load) = pair.ok_or("it takes two cores, one for the server and one for the load; this process may have one alone (see taskset and nproc)")?;
+        let first = free.next();
+        let rest: Vec<usize> = free.collect();
+        // Two that are one core by half each would slow each other down.
+        let other = rest.iter().find(|core| first.is_some_and(|first| !are_one(first, **core))).or(rest.first());
+        let (server, load) = first.zip(other.copied()).ok_or("it takes two cores, one for the server and one for the load; this process may have one alone (see taskset and nproc)")?;
         Ok(Self { server, load })
     }
+}
+
+/// Whether two are threads of one core, as far as the system says.
+fn are_one(one: usize, other: usize) -> bool {
+    let core = |core| fs::read_to_string(format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"));
+    core(one).is_ok_and(|siblings| core(other).is_ok_and(|others| siblings == others))
 }
 
 /// Has this thread, and whatever it starts from now on, run on `core` alone.
@@ -36,21 +49,63 @@ pub(crate) fn pin(core: usize) -> Told<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// As errno(3) numbers them.
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+
+/// Has this process end with the one that started it, however that ends.
+pub(crate) fn end_with_parent() -> Told<()> {
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
 /// How long this thread has had a core.
 pub(crate) fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("less than a second"))
 }
 
-/// How long the living threads of the process `pid` have had a core: Linux counts it in nanoseconds.
-pub(crate) fn process_time(pid: u32) -> Told<Duration> {
-    let mut nanoseconds = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end while it is looked at.
-        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-        nanoseconds += text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+/// What a process has had of a core so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Had {
+    /// Each thread that lives: Linux counts that in nanoseconds.
+    threads: HashMap<OsString, Duration>,
+    /// All of them, those that ended too: in hundredths of a second.
+    whole: Duration,
+}
+
+impl Had {
+    /// What the process `pid` has had.
+    ///
+    /// # Errors
+    /// There is no such process, or this system does not count that.
+    pub(crate) fn by(pid: u32) -> Told<Self> {
+        let mut threads = HashMap::new();
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let thread = thread?;
+            let text = match fs::read_to_string(thread.path().join("schedstat")) {
+                Ok(text) => text,
+                // It ended while it was looked at.
+                Err(error) if matches!(error.raw_os_error(), Some(ENOENT | ESRCH)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let nanoseconds = text.split(' ').next().unwrap_or_default().parse()?;
+            threads.insert(thread.file_name(), Duration::from_nanos(nanoseconds));
+        }
+        // proc_pid_stat(5): utime and stime, the 14th and the 15th; the second may have spaces in it, and ends with the last parenthesis.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+        let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+        Ok(Self { threads, whole: Duration::from_millis(ticks * 1_000 / clock_ticks_per_second()) })
     }
-    Ok(Duration::from_nanos(nanoseconds))
+
+    /// What it had since `earlier`: to the nanosecond, unless a thread has ended, who took with it what it had.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        if earlier.threads.keys().any(|thread| !self.threads.contains_key(thread)) {
+            return self.whole.saturating_sub(earlier.whole);
+        }
+        let before = |thread| earlier.threads.get(thread).copied().unwrap_or_default();
+        self.threads.iter().map(|(thread, now)| now.saturating_sub(before(thread))).sum()
+    }
 }
 
 /// The memory of the process `pid` that is resident, in megabytes.
@@ -68,5 +123,6 @@ pub(crate) fn described() -> String {
     let named = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let count = processors.lines().filter(|line| line.starts_with("processor")).count();
     let (name, kernel) = (named.map_or("a processor", |(_, name)| name), kernel.trim());
-    format!("{name}, {count} cores, Linux {kernel}; countersign {}", env!("CARGO_PKG_VERSION"))
+    let count = if count == 1 { "1 core".to_owned() } else { format!("{count} cores") };
+    format!("{name}, {count}, Linux {kernel}; countersign {}", env!("CARGO_PKG_VERSION"))
 }

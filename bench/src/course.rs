@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::Told;
-use crate::cores::{Cores, pin, process_time, resident};
+use crate::cores::{Cores, Had, pin, resident};
 use crate::load::{Lanes, Load, Way};
 use crate::stage::Running;
 use crate::till::{Call, ISSUED, PENDING, Till, decide};
@@ -126,26 +126,37 @@ impl Course {
     ) -> Told<(Measured, Load)> {
         let (trips, spent) = (self.trips().await?, self.spent()?);
         let mut load = load.await?;
-        let spent = spent.zip(self.spent()?).map(|(before, after)| after.saturating_sub(before));
+        let spent = spent.zip(self.spent()?).map(|(before, after)| after.since(&before));
         let trips = trips.zip(self.trips().await?).map(|(before, after)| after - before);
+        if spent.is_some_and(|spent| spent.is_zero()) {
+            return Err("the server answered, and had nothing of a core, as this system counts".into());
+        }
         let mut took = std::mem::take(&mut load.took);
         took.sort_unstable();
         let resident = self.pid.map(resident).transpose()?;
         Ok((Measured { calls, spent, took, trips, resident }, load))
     }
 
-    fn spent(&self) -> Told<Option<Duration>> {
-        self.pid.map(process_time).transpose()
+    fn spent(&self) -> Told<Option<Had>> {
+        self.pid.map(Had::by).transpose()
     }
 
     /// How many trips to the store the server has made.
+    ///
+    /// # Errors
+    /// It does not say; or it lost log lines, whose work it has spared itself.
     async fn trips(&self) -> Told<Option<u64>> {
         let Some(way) = &self.metrics else { return Ok(None) };
         let (_, answer) = way.lane().await?.fetch("/metrics").await?;
         let text = String::from_utf8(answer.body.to_vec())?;
-        let counts = text.lines().filter(|line| line.starts_with("db_client_operation_duration_seconds_count"));
-        let numbers = counts.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<u64>()?));
-        numbers.sum::<Told<u64>>().map(Some)
+        let count = |name: &str| {
+            let counts = text.lines().filter(|line| line.starts_with(name));
+            counts.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<u64>()?)).sum::<Told<u64>>()
+        };
+        match count("countersign_log_lost_total")? {
+            0 => count("db_client_operation_duration_seconds_count").map(Some),
+            lost => Err(format!("the server lost {lost} log lines, and so did not do all that it has to").into()),
+        }
     }
 
     /// Calls for the users of the numbers up to `count`, signed on both cores while the server has nothing to do.

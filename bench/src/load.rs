@@ -29,6 +29,7 @@ pub(crate) const LANES: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Way {
     host: String,
+    authority: String,
     address: SocketAddr,
     tls: Arc<ClientConfig>,
     /// Whether this core has other work to do.
@@ -44,7 +45,9 @@ impl Way {
         let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
         let address = addresses.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;
-        Ok(Self { host, address, tls, shared: false })
+        // RFC 9110 §7.2: with the port, unless it is that of the scheme.
+        let authority = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+        Ok(Self { host, authority, address, tls, shared: false })
     }
 
     /// The same, from a core that has other work to do.
@@ -81,7 +84,8 @@ impl Lane {
     pub(crate) async fn make(&mut self, call: Call) -> Told<Answer> {
         let uri: Uri = call.url.parse()?;
         let path = uri.path().to_owned();
-        let mut request = Request::post(&path).header(HOST, &self.way.host).header(CONTENT_TYPE, call.content_type);
+        let mut request =
+            Request::post(&path).header(HOST, &self.way.authority).header(CONTENT_TYPE, call.content_type);
         if let Some(proof) = call.proof {
             request = request.header("dpop", proof);
         }
@@ -97,7 +101,7 @@ impl Lane {
 
     /// Fetches `path`.
     pub(crate) async fn fetch(&mut self, path: &str) -> Told<(u16, Answer)> {
-        let request = Request::get(path).header(HOST, &self.way.host).body(Full::default())?;
+        let request = Request::get(path).header(HOST, &self.way.authority).body(Full::default())?;
         self.send(request).await
     }
 

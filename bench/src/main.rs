@@ -53,7 +53,10 @@ struct Cli {
     /// The workload of this name alone, or those that have this in their names; as often as you like
     #[arg(long, value_name = "WORD")]
     only: Vec<String>,
-    /// How often everything is measured; each figure is the median
+    /// Leave out the workload of this name, or those that have this in their names; as often as you like
+    #[arg(long, value_name = "WORD")]
+    without: Vec<String>,
+    /// How often everything is measured; what is shown is what had the median share
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u8).range(1..=50))]
     repeats: Option<u8>,
     #[command(flatten)]
@@ -125,7 +128,7 @@ async fn measure(cli: &Cli) -> Told<()> {
     let size = cli.repeats.map_or(size, |repeats| size.repeated(usize::from(repeats)));
     let found = match &cli.target.target {
         Some(issuer) => target::run(issuer, &cli.target, &say).await,
-        None => run::run(Chosen(&cli.only), size, &say).await,
+        None => run::run(Chosen { only: &cli.only, without: &cli.without }, size, &say).await,
     };
     if over {
         eprint!("\r\x1b[K");

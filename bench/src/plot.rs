@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 
 use crate::row::Row;
 
-const ROW: usize = 26;
-const LEFT: usize = 250;
-const WIDTH: usize = 960;
-const TOP: usize = 70;
+const ROW: u32 = 26;
+const LEFT: u32 = 250;
+const WIDTH: u32 = 960;
+const TOP: u32 = 70;
+
+const TAKES: &str = "a string takes whatever is written to it";
 
 /// The `rows` as an SVG, of the machine that is `described`.
 pub(crate) fn svg(rows: &[Row], described: &str) -> String {
     let rows: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((row, row.share?))).collect();
-    let height = TOP + ROW * rows.len() + 40;
+    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX / ROW / 2);
+    let height = TOP + ROW * count + 40;
     // What is twice as good as it has to be, or better, goes to the edge.
     let most = 2.0;
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
-    let scale = (WIDTH - LEFT - 70) as f64 / most;
+    let scale = f64::from(WIDTH - LEFT - 70) / most;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n\
@@ -24,7 +26,7 @@ pub(crate) fn svg(rows: &[Row], described: &str) -> String {
          <text x=\"16\" y=\"46\" fill=\"#555\">{}</text>\n",
         escaped(described)
     );
-    for (at, (row, share)) in rows.iter().enumerate() {
+    for (at, (row, share)) in (0..count).zip(&rows) {
         let y = TOP + ROW * at;
         let fill = match row.reaches() {
             Some(true) => "#2a7f62",
@@ -32,25 +34,27 @@ pub(crate) fn svg(rows: &[Row], described: &str) -> String {
             None => "#7a8594",
         };
         let (length, mid) = (share.clamp(0.0, most) * scale, y + 14);
-        let end = LEFT + 8;
-        let _ = writeln!(
+        // Right of the mark, too.
+        let end = f64::from(LEFT) + length.max(row.goal.unwrap_or(0.0) * scale) + 8.0;
+        writeln!(
             out,
             "<text x=\"{}\" y=\"{mid}\" text-anchor=\"end\">{}</text>\
              <rect x=\"{LEFT}\" y=\"{y}\" width=\"{length:.1}\" height=\"18\" fill=\"{fill}\"/>\
-             <text x=\"{:.1}\" y=\"{mid}\">{:.0} %</text>",
+             <text x=\"{end:.1}\" y=\"{mid}\">{:.0} %</text>",
             LEFT - 8,
             escaped(&row.workload),
-            f64::from(u32::try_from(end).unwrap_or_default()) + length,
             share * 100.0
-        );
+        )
+        .expect(TAKES);
         if let Some(goal) = row.goal {
-            let x = f64::from(u32::try_from(LEFT).unwrap_or_default()) + goal * scale;
-            let _ = writeln!(
+            let x = f64::from(LEFT) + goal * scale;
+            writeln!(
                 out,
                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{}\" stroke=\"#111\" stroke-width=\"2\"/>",
                 y - 3,
                 y + 21
-            );
+            )
+            .expect(TAKES);
         }
     }
     out + "</svg>\n"

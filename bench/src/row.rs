@@ -1,7 +1,5 @@
 //! [`Row`]: one workload and what came of it; as a line of a table, and as a line of JSON.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::course::Measured;
@@ -69,30 +67,17 @@ impl Row {
     }
 }
 
-/// Of several runs, in the order of the first: the median of each figure.
+/// Of several runs, in the order of the first: each row as it is in the run with the median of its shares.
 pub(crate) fn medians(runs: &[Vec<Row>]) -> Vec<Row> {
-    let mut by_name: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in runs.iter().flatten() {
-        by_name.entry(&row.workload).or_default().push(row);
-    }
     let one = |row: &Row| {
-        let rows = &by_name[row.workload.as_str()];
-        let of = |figure: fn(&Row) -> Option<f64>| median(rows.iter().filter_map(|row| figure(row)).collect());
-        Row {
-            workload: row.workload.clone(),
-            per_cpu_second: of(|row| row.per_cpu_second),
-            bound: of(|row| row.bound),
-            share: of(|row| row.share),
-            goal: row.goal,
-            p50_ms: of(|row| row.p50_ms),
-            p99_ms: of(|row| row.p99_ms),
-            round_trips: of(|row| row.round_trips),
-            rss_mb: of(|row| row.rss_mb),
-        }
+        let mut rows: Vec<&Row> = runs.iter().flatten().filter(|other| other.workload == row.workload).collect();
+        rows.sort_by(|one, other| one.share.unwrap_or(f64::NAN).total_cmp(&other.share.unwrap_or(f64::NAN)));
+        rows[(rows.len() - 1) / 2].clone()
     };
     runs.first().map_or_else(Vec::new, |first| first.iter().map(one).collect())
 }
 
+/// The middle of them, or between the two in the middle.
 pub(crate) fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     let (low, high) = (figures.get(figures.len().checked_sub(1)? / 2)?, figures.get(figures.len() / 2)?);
@@ -140,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_of_several_runs_is_their_median() {
+    fn of_several_runs_a_row_is_that_with_the_median_share() {
         let of = |shares: &[f64]| {
             let runs: Vec<Vec<Row>> = shares.iter().map(|share| vec![row(*share)]).collect();
             medians(&runs).first().and_then(|row| row.share)
         };
         assert_eq!(of(&[0.5, 0.9, 0.6]), Some(0.6));
-        assert_eq!(of(&[0.5, 0.7]), Some(0.6));
+        assert_eq!(of(&[0.7, 0.5]), Some(0.5), "of two the lesser");
         assert_eq!(of(&[]), None);
-        assert_eq!(median(Vec::new()), None);
+        assert_eq!((median(vec![1.0, 2.0]), median(Vec::new())), (Some(1.5), None));
     }
 
     #[test]

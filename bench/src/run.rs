@@ -9,7 +9,7 @@ use crate::cores::{Cores, pin};
 use crate::course::{Course, Phase};
 use crate::row::{Row, median, medians};
 use crate::special;
-use crate::stage::{Stage, Variant};
+use crate::stage::{self, Stage, Variant};
 use crate::till::{Kind, Till};
 use crate::workload::{Bound, Workload, all};
 
@@ -74,27 +74,37 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<Row>,
 }
 
-/// Which of all workloads: all, or those that are called by some words, or have one in their names where none is called so.
-pub(crate) struct Chosen<'a>(pub(crate) &'a [String]);
+/// Which of all workloads. A word means the workload that is called so, or those that have it in their names where none is.
+pub(crate) struct Chosen<'a> {
+    /// Those that these words mean; all, if there are none.
+    pub(crate) only: &'a [String],
+    /// But not those that these mean.
+    pub(crate) without: &'a [String],
+}
 
 impl Chosen<'_> {
     fn has(&self, name: &str) -> bool {
         let names = names();
-        let by = |word: &String| name == word || (name.contains(word.as_str()) && !names.contains(word));
-        self.0.is_empty() || self.0.iter().any(by)
+        let means = |word: &String| name == word || (name.contains(word.as_str()) && !names.contains(word));
+        (self.only.is_empty() || self.only.iter().any(means)) && !self.without.iter().any(means)
     }
 
     /// # Errors
-    /// No workload is called that, or has it in its name.
+    /// A word means none, nothing is left, or a Redis is needed and there is none to start.
     fn check(&self) -> Told<()> {
         let names = names();
-        match self.0.iter().find(|word| !names.iter().any(|name| name.contains(word.as_str()))) {
-            None => Ok(()),
-            Some(word) => {
-                let there = names.join("\n  ");
-                Err(format!("--only {word}: no workload has that in its name; there are\n  {there}").into())
-            }
+        let means_none = |word: &&String| !names.iter().any(|name| name.contains(word.as_str()));
+        if let Some(word) = self.only.iter().chain(self.without).find(means_none) {
+            let there = names.join("\n  ");
+            return Err(format!("{word}: no workload has that in its name; there are\n  {there}").into());
         }
+        if !names.iter().any(|name| self.has(name)) {
+            return Err("nothing is left to measure".into());
+        }
+        if all().iter().any(|workload| workload.variant.redis && self.has(&workload.name())) {
+            stage::redis_is_there()?;
+        }
+        Ok(())
     }
 }
 
@@ -177,7 +187,7 @@ async fn once(
     if tail {
         say("tail-at-half");
         let rates = rates_of_tail.map(|phase| rates.get(&(Kind::Es256, phase)).copied().unwrap_or(f64::NAN));
-        rows.push(special::tail(stage, (rates, size.tail), size.echoes).await?);
+        rows.push(special::tail(stage, (rates, size.tail)).await?);
     }
     if chosen.has("cold-start") || chosen.has("idle") {
         say("cold-start, idle");

@@ -12,7 +12,7 @@ use countersign::outbound::Failed;
 use countersign::outbound::authenticator::Authenticator;
 use countersign::wire::bank::{Identified, Identify, Prompt};
 
-use crate::cores::pin;
+use crate::cores::{end_with_parent, pin};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -40,8 +40,8 @@ impl Authenticator for Within {
 
 /// Serves until it is killed.
 pub(crate) fn run(options: &Options) -> ExitCode {
-    if let Err(error) = pin(options.core) {
-        eprintln!("bench server: core {}: {error}", options.core);
+    if let Err(error) = end_with_parent().and_then(|()| pin(options.core)) {
+        eprintln!("bench server: {error}");
         return ExitCode::FAILURE;
     }
     match Config::load(&options.config) {

@@ -22,7 +22,7 @@ const START_MS: f64 = 200.0;
 const IDLE_MB: f64 = 20.0;
 /// How many processes of the echo are asked.
 const ECHOES: usize = 3;
-/// How many times as long as of the echo, which is asked half as often as it can be, the p99 may be.
+/// How many times as long as of the echo, asked as often, the p99 may be.
 const TAIL: f64 = 3.0;
 /// How long a server idles before its memory is looked at.
 const IDLE: Duration = Duration::from_secs(1);
@@ -45,30 +45,24 @@ async fn echoing(stage: &Stage) -> Told<(Process, Course)> {
     Ok((echo, Course { till, way, approves: Approves::Nobody, pid, metrics: None, cores: stage.cores }))
 }
 
-/// How many calls a second the echo answers: the best of several processes, since where one happens to lie in memory makes a difference of a sixth.
+/// How many calls a second the echo answers: the median of several processes, since where one happens to lie in memory makes a difference of a sixth.
 pub(crate) async fn echo(stage: &Stage, bounds: Bounds, count: usize) -> Told<Bounds> {
-    let mut best = 0.0;
+    let mut rates = Vec::new();
     for _ in 0..ECHOES {
         let (_echo, course) = echoing(stage).await?;
         let mut lanes = Lanes::open(&course.way).await?;
         lanes.make(calls(count.div_ceil(10))).await?;
         let (measured, _) = course.measured(count, lanes.make(calls(count))).await?;
-        best = f64::max(best, measured.per_cpu_second().ok_or("the echo is a process of this machine")?);
+        rates.push(measured.per_cpu_second().ok_or("the echo is a process of this machine")?);
     }
-    Ok(Bounds { echo: best, ..bounds })
+    Ok(Bounds { echo: median(rates).ok_or("there was no echo")?, ..bounds })
 }
 
-/// The p99 of the echo, in milliseconds, at half as many calls a second as come back from it when each connection makes its next as soon as it can.
-async fn echo_p99(stage: &Stage, (count, time): (usize, Duration)) -> Told<f64> {
+/// The p99 of the echo at `rate` calls a second, in milliseconds.
+async fn echo_p99(stage: &Stage, (count, rate): (usize, f64)) -> Told<f64> {
     let (_echo, course) = echoing(stage).await?;
     let mut lanes = Lanes::open(&course.way).await?;
-    lanes.make(calls(count.div_ceil(10))).await?;
-    let begun = Stopwatch::start();
-    lanes.make(calls(count)).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-    let half = count as f64 / begun.elapsed().as_secs_f64() / 2.0;
-    let count = times(half, time);
-    let (measured, _) = course.measured(count, lanes.make_at(calls(count), half)).await?;
+    let (measured, _) = course.measured(count, lanes.make_at(calls(count), rate)).await?;
     measured.percentile(99).ok_or_else(|| "there was no call".into())
 }
 
@@ -117,7 +111,7 @@ pub(crate) async fn handshakes(stage: &Stage, bounds: &Bounds, count: usize) -> 
 }
 
 /// Polls, requests and exchanges, mixed, half as many a second as the server can answer, for so long: whatever became of those before.
-pub(crate) async fn tail(stage: &Stage, (rates, time): ([f64; 3], Duration), echoes: usize) -> Told<Row> {
+pub(crate) async fn tail(stage: &Stage, (rates, time): ([f64; 3], Duration)) -> Told<Row> {
     let whole = MIX.iter().sum::<usize>();
     #[expect(clippy::cast_precision_loss, reason = "twenty")]
     let mixed = together(&[0, 1, 2].map(|at| rates[at] * whole as f64 / MIX[at] as f64));
@@ -141,7 +135,7 @@ pub(crate) async fn tail(stage: &Stage, (rates, time): ([f64; 3], Duration), ech
     let row = Row::of("tail-at-half".to_owned(), &measured, (None, None));
     let p99 = row.p99_ms.ok_or("there was no call")?;
     drop(running);
-    let bound = TAIL * echo_p99(stage, (echoes, time)).await?;
+    let bound = TAIL * echo_p99(stage, (count, half)).await?;
     Ok(Row { bound: Some(bound), share: Some(bound / p99), goal: Some(1.0), ..row })
 }
 

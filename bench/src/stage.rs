@@ -116,11 +116,11 @@ impl Stage {
             command.arg("--bank-within");
         }
         let begun = Stopwatch::start();
-        let server = Process(command.stdin(Stdio::null()).stderr(File::create(&log)?).spawn()?);
+        let mut server = Process(command.stdin(Stdio::null()).stderr(File::create(&log)?).spawn()?);
         let issuer = format!("https://localhost:{public}");
         let internal_url = format!("https://localhost:{internal}");
         let internal = Way::to(&internal_url, Arc::new(tls::client(&self.certs, "bank")?)).await?;
-        let took = ready(&internal, begun).await.map_err(|()| {
+        let took = ready((&internal, &mut server), begun).await?.ok_or_else(|| {
             let said = fs::read_to_string(&log).unwrap_or_default();
             format!("the server did not become ready; it said:\n{}", said.trim_end())
         })?;
@@ -168,8 +168,7 @@ impl Stage {
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--dir"]).arg(folder);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let missing = "redis-server cannot be started; install it (Debian: apt install redis-server), or leave those workloads out with --only memory";
-        let redis = Process(child.map_err(|error| format!("{missing}: {error}"))?);
+        let redis = Process(child?);
         let begun = Stopwatch::start();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if begun.elapsed() > PATIENCE {
@@ -188,9 +187,24 @@ impl Stage {
         let said = child.stdout.take();
         let echo = Process(child);
         let mut port = String::new();
-        BufReader::new(said.ok_or("its output is piped")?).read_line(&mut port)?;
+        if BufReader::new(said.ok_or("its output is piped")?).read_line(&mut port)? == 0 {
+            return Err("the echo did not start; what it said is above".into());
+        }
         let tls = Arc::new(tls::client(&self.certs, "till")?);
         Ok((echo, Way::to(&format!("https://localhost:{}", port.trim()), tls).await?))
+    }
+}
+
+/// # Errors
+/// No Redis can be started, and what to do.
+pub(crate) fn redis_is_there() -> Told<()> {
+    let mut asked = Command::new("redis-server");
+    let asked = asked.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let advice = "install it (Debian: apt install redis-server), or leave out what needs it: --without redis";
+    match asked {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("redis-server --version ended with {status}; {advice}").into()),
+        Err(error) => Err(format!("redis-server cannot be started ({error}); {advice}").into()),
     }
 }
 
@@ -210,16 +224,17 @@ pub(crate) async fn places(way: &Way, issuer: &str) -> Told<Places> {
     Ok(Places { issuer: issuer.to_owned(), backchannel: backchannel?, token: token? })
 }
 
-async fn ready(internal: &Way, begun: Stopwatch) -> Result<Duration, ()> {
-    while begun.elapsed() < PATIENCE {
+/// `None`: it ended, or it is not ready for too long.
+async fn ready((internal, server): (&Way, &mut Process), begun: Stopwatch) -> Told<Option<Duration>> {
+    while begun.elapsed() < PATIENCE && server.0.try_wait()?.is_none() {
         if let Ok(mut lane) = internal.lane().await
             && let Ok((200, _)) = lane.fetch("/readyz").await
         {
-            return Ok(begun.elapsed());
+            return Ok(Some(begun.elapsed()));
         }
         sleep(Duration::from_millis(1)).await;
     }
-    Err(())
+    Ok(None)
 }
 
 async fn open(acceptor: Option<TlsAcceptor>, says: fn(&str, &[u8]) -> (u16, bytes::Bytes)) -> Told<u16> {

@@ -22,7 +22,7 @@ use crate::{special, tls};
 #[group(requires = "target")]
 pub(crate) struct Options {
     /// Load this issuer in place of a server of ours; `bench clients` says which clients it has to know
-    #[arg(long, value_name = "ISSUER", requires = "keys", conflicts_with_all = ["quick", "only", "repeats"])]
+    #[arg(long, value_name = "ISSUER", requires = "keys", conflicts_with_all = ["quick", "only", "without", "repeats"])]
     pub(crate) target: Option<String>,
     /// The folder of the clients' keys and certificate, as `countersign certs dev` makes it
     #[arg(long, value_name = "FOLDER")]
@@ -58,6 +58,14 @@ pub(crate) async fn run(issuer: &str, options: &Options, say: &dyn Fn(&str)) -> 
     let way = Way::to(issuer, client.clone()).await?;
     let places = places(&way, issuer).await?;
     // Where clients show their certificates may be another host.
+    let origin = |url: &str| Ok::<_, url::ParseError>(url::Url::parse(url)?.origin());
+    if origin(&places.token)? != origin(&places.backchannel)? {
+        return Err(format!(
+            "{} and {} are of two origins, which is more than the load can do",
+            places.token, places.backchannel
+        )
+        .into());
+    }
     let way = Way::to(&places.token, client).await?;
     say("what the machine can do");
     let stage = Stage::put_up(cores).await?;

@@ -61,9 +61,10 @@ mod tests {
         assert!(futures_util::poll!(&mut dropped).is_pending());
         drop(dropped);
         go.notify_one();
-        while ends.load(Ordering::SeqCst) == 0 {
+        for _ in 0..64 {
             yield_now().await;
         }
+        assert_eq!(ends.load(Ordering::SeqCst), 1, "it went on");
         go.notify_one();
         assert_eq!(work().await, 1, "it is awaited to its end");
         yield_now().await;

@@ -105,8 +105,8 @@ async fn told(
     let owes = Owes::default();
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(owes.clone());
-    let answer = AssertUnwindSafe(inside(&server, request, next)).catch_unwind().await.unwrap_or_else(|_| panicked());
-    let mut response = owes.settle(&server, answer).await;
+    let answering = async { owes.settle(&server, inside(&server, request, next).await).await };
+    let mut response = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| panicked());
     let refused = response.extensions_mut().remove::<Rejection>();
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

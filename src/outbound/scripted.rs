@@ -20,6 +20,7 @@ struct Script {
     codes: HashMap<String, String>,
     silent: bool,
     unreachable: bool,
+    broken: bool,
     slow: Option<Arc<Notify>>,
     prompts: Vec<serde_json::Value>,
 }
@@ -45,6 +46,11 @@ impl Scripted {
         self.script().unreachable = unreachable;
     }
 
+    /// From now on whoever asks who is who panics.
+    pub fn broken(&self) {
+        self.script().broken = true;
+    }
+
     /// From now on the bank says who is who only once it is told to.
     pub fn slow(&self) -> Arc<Notify> {
         self.script().slow.get_or_insert_default().clone()
@@ -68,6 +74,7 @@ impl Authenticator for Scripted {
             told.notified().await;
         }
         let script = self.script();
+        assert!(!script.broken, "the script says to panic");
         if script.silent {
             return Err(Failed("the script says to be silent"));
         }

@@ -33,6 +33,9 @@ const FAREWELL: Duration = Duration::from_secs(4);
 /// How many log lines may wait.
 const LINES: usize = 16_384;
 
+/// How many bytes leave at once: what POSIX promises of a pipe (PIPE_BUF of Linux).
+const TOGETHER: usize = 4_096;
+
 /// The spans that are told to a collector are ours, and those of no library.
 const OURS: &str = "countersign";
 
@@ -154,9 +157,10 @@ pub fn install(
     instance: &str,
 ) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
     // A thread of its own writes lines, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and counted.
-    // Lines that wait together leave together.
-    let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(BufWriter::new(io::stderr()));
+    // Lines that wait together leave together, but no more than a pipe takes in one piece.
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .finish(BufWriter::with_capacity(TOGETHER, io::stderr()));
     let lost = writer.error_counter();
     let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
     let runtime = collector.is_some().then(build).transpose()?;

@@ -195,6 +195,30 @@ const SUB: &str = "canary-sub-31415926";
 const SUBJECT: &str = "Canary Subject of a Certificate";
 
 #[tokio::test]
+async fn a_panic_ends_one_request_with_a_500_and_a_line_and_no_word_about_why() {
+    let (log, bank, _listening) = Log::listen().await;
+    bank.phone.broken();
+    let answer = bank.tpp().backchannel(|request| request).await;
+    assert!(!format!("{answer:?}").contains("to panic"), "{answer:#?}");
+    answer.refused(500, "server_error");
+    let line = log.line("request").await;
+    assert_eq!((&line["status"], &line["cause"]), (&json!(500), &json!("a handler panicked")), "{line}");
+    bank.tpp().poll(&"A".repeat(43)).await.refused(400, "invalid_grant");
+}
+
+/// The bank is slow, the till hangs up: there is a line about it all the same.
+#[tokio::test]
+async fn a_request_whose_caller_hangs_up_has_its_line() {
+    let (log, bank, _listening) = Log::listen().await;
+    let asking = bank.phone.slow();
+    let till = bank.tpp();
+    let impatient = tokio::time::timeout(std::time::Duration::from_millis(300), till.backchannel(|request| request));
+    assert!(impatient.await.is_err());
+    asking.notify_one();
+    assert_eq!(log.line("request").await["status"], 200);
+}
+
+#[tokio::test]
 async fn c_26_a_success_leaves_one_line_for_each_request_and_no_secret() {
     let (log, bank, _listening) = Log::listen().await;
     let mut canaries = Canaries::default();
