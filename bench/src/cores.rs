@@ -124,5 +124,5 @@ pub(crate) fn described() -> String {
     let count = processors.lines().filter(|line| line.starts_with("processor")).count();
     let (name, kernel) = (named.map_or("a processor", |(_, name)| name), kernel.trim());
     let count = if count == 1 { "1 core".to_owned() } else { format!("{count} cores") };
-    format!("{name}, {count}, Linux {kernel}; countersign {}", env!("CARGO_PKG_VERSION"))
+    format!("{name}, {count}, Linux {kernel}; bench {}", env!("CARGO_PKG_VERSION"))
 }

@@ -198,10 +198,14 @@ impl Course {
                 let mut shell = Command::new("sh");
                 let mut child = shell.arg("-c").arg(command).stdin(Stdio::piped()).kill_on_drop(true).spawn()?;
                 let mut stdin = child.stdin.take().ok_or("its input is piped")?;
-                stdin.write_all((ids.join("\n") + "\n").as_bytes()).await?;
+                let told = stdin.write_all((ids.join("\n") + "\n").as_bytes()).await;
                 drop(stdin);
                 let status = child.wait().await?;
-                if status.success() { Ok(()) } else { Err(format!("--approve {command:?} ended with {status}").into()) }
+                match told {
+                    _ if !status.success() => Err(format!("--approve {command:?} ended with {status}").into()),
+                    Ok(()) => Ok(()),
+                    Err(_) => Err(format!("--approve {command:?} ended before it had read all ids").into()),
+                }
             }
         }
     }

@@ -39,7 +39,8 @@ pub(crate) struct Way {
 impl Way {
     /// The way to the host of `url`, which has an address here.
     pub(crate) async fn to(url: &str, tls: Arc<ClientConfig>) -> Told<Self> {
-        let url = Url::parse(url)?;
+        let no_url = || format!("{url} is not the URL of an issuer, which begins with https://");
+        let url = Url::parse(url).ok().filter(|url| url.scheme() == "https").ok_or_else(no_url)?;
         let host = url.host_str().ok_or("the URL names no host")?.to_owned();
         let port = url.port_or_known_default().ok_or("the URL names no port")?;
         let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
@@ -57,7 +58,8 @@ impl Way {
 
     /// A new connection.
     pub(crate) async fn lane(&self) -> Told<Lane> {
-        let tcp = TcpStream::connect(self.address).await?;
+        let connected = TcpStream::connect(self.address).await;
+        let tcp = connected.map_err(|error| format!("{} at {}: {error}", self.authority, self.address))?;
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from(self.host.clone())?;
         let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await?;

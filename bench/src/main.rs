@@ -20,12 +20,15 @@ mod tls;
 mod workload;
 
 use std::error::Error;
-use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::run::{Chosen, Found, Size};
 
@@ -97,9 +100,13 @@ fn main() -> ExitCode {
         None => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             done(runtime.block_on(async {
+                let (mut term, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+                let told = async {
+                    tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = term.recv() => {} _ = hangup.recv() => {} }
+                };
                 tokio::select! {
                     biased;
-                    _ = tokio::signal::ctrl_c() => Err("interrupted; nothing is left running".into()),
+                    () = told => Err("interrupted; nothing is left running".into()),
                     measured = measure(&cli) => measured,
                 }
             }))
@@ -121,8 +128,13 @@ async fn measure(cli: &Cli) -> Told<()> {
     if cfg!(debug_assertions) {
         eprintln!("this is a build for debugging, whose figures say nothing: cargo run --release -p bench");
     }
+    // What cannot be drawn is known before it takes minutes to find what to draw.
+    let named = |path: &Path, error: io::Error| format!("--plot {}: {error}", path.display());
+    let plot =
+        cli.plot.as_ref().map(|path| File::create(path).map(|file| (path, file)).map_err(|error| named(path, error)));
+    let plot = plot.transpose()?;
     // Where a terminal shows it, the line is written over by the next.
-    let over = std::io::stderr().is_terminal();
+    let over = io::stderr().is_terminal();
     let say = |what: &str| if over { eprint!("\r\x1b[K{what}") } else { eprintln!("{what}") };
     let size = if cli.quick { Size::QUICK } else { Size::FULL };
     let size = cli.repeats.map_or(size, |repeats| size.repeated(usize::from(repeats)));
@@ -135,15 +147,19 @@ async fn measure(cli: &Cli) -> Told<()> {
     }
     let Found { bounds, rows } = found?;
     let described = cores::described();
+    let mut out = io::stdout().lock();
     if cli.json {
         for row in &rows {
-            println!("{}", serde_json::to_string(row)?);
+            writeln!(out, "{}", serde_json::to_string(row)?)?;
         }
     } else {
-        println!("{described}\n\n{bounds}\n\n{}", row::table(&rows));
+        writeln!(out, "{described}\n\n{bounds}\n\n{}", row::table(&rows))?;
+        if cli.quick {
+            writeln!(out, "\nThat was --quick: rough, and good for seeing that everything works.")?;
+        }
     }
-    if let Some(path) = &cli.plot {
-        std::fs::write(path, plot::svg(&rows, &described)).map_err(|error| format!("{}: {error}", path.display()))?;
+    if let Some((path, mut file)) = plot {
+        file.write_all(plot::svg(&rows, &described).as_bytes()).map_err(|error| named(path, error))?;
         eprintln!("{} has the picture", path.display());
     }
     Ok(())

@@ -251,5 +251,7 @@ fn free_port() -> Told<u16> {
 
 /// The clients' public keys in the folder `certs`.
 pub(crate) fn public_keys(certs: &Path) -> Told<Value> {
-    Ok(serde_json::from_slice(&fs::read(certs.join("till.jwks.json"))?)?)
+    let file = certs.join("till.jwks.json");
+    let text = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(serde_json::from_slice(&text)?)
 }

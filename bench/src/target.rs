@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::Told;
 use crate::bounds::Bounds;
-use crate::cores::Cores;
+use crate::cores::{Cores, Had};
 use crate::course::{Approves, Course, Phase};
 use crate::load::Way;
 use crate::row::Row;
@@ -52,6 +52,9 @@ pub(crate) async fn run(issuer: &str, options: &Options, say: &dyn Fn(&str)) -> 
     let keys = options.keys.as_ref().ok_or("--keys is missing")?;
     let cores = Cores::choose()?;
     crate::cores::pin(cores.load)?;
+    if let Some(pid) = options.pid {
+        Had::by(pid).map_err(|error| format!("--pid {pid}: {error}"))?;
+    }
     let trust = options.trust.clone().unwrap_or_else(|| keys.join("ca.pem"));
     let client = Arc::new(tls::client_of(keys, "till", tls::authorities(&trust)?)?);
     let issuer = issuer.trim_end_matches('/');

@@ -13,18 +13,24 @@ use crate::Told;
 
 type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
+fn of(file: &Path, error: impl std::fmt::Display) -> String {
+    format!("{}: {error}", file.display())
+}
+
 fn chain(certs: &Path, name: &str) -> Told<Chain> {
-    let certificates = CertificateDer::pem_file_iter(certs.join(format!("{name}.pem")))?.collect::<Result<_, _>>()?;
-    Ok((certificates, PrivateKeyDer::from_pem_file(certs.join(format!("{name}.key")))?))
+    let (shown, key) = (certs.join(format!("{name}.pem")), certs.join(format!("{name}.key")));
+    let certificates =
+        CertificateDer::pem_file_iter(&shown).and_then(Iterator::collect).map_err(|error| of(&shown, error))?;
+    Ok((certificates, PrivateKeyDer::from_pem_file(&key).map_err(|error| of(&key, error))?))
 }
 
 /// The authorities in a file.
 pub(crate) fn authorities(file: &Path) -> Told<RootCertStore> {
     let mut authorities = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file)? {
-        authorities.add(certificate?)?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| of(file, error))? {
+        authorities.add(certificate.map_err(|error| of(file, error))?)?;
     }
-    Ok(authorities)
+    if authorities.is_empty() { Err(format!("{} has no certificate", file.display()).into()) } else { Ok(authorities) }
 }
 
 /// Of one that shows the certificate `name` of the folder `certs`, and trusts its authority.
