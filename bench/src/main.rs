@@ -139,7 +139,7 @@ async fn measure(cli: &Cli) -> Told<()> {
     let size = if cli.quick { Size::QUICK } else { Size::FULL };
     let size = cli.repeats.map_or(size, |repeats| size.repeated(usize::from(repeats)));
     let found = match &cli.target.target {
-        Some(issuer) => target::run(issuer, &cli.target, &say).await,
+        Some(issuer) => target::run(issuer, (&cli.target, size), &say).await,
         None => run::run(Chosen { only: &cli.only, without: &cli.without }, size, &say).await,
     };
     if over {

@@ -22,7 +22,7 @@ pub(crate) struct Size {
     slow_requests: usize,
     connections: usize,
     pub(crate) echoes: usize,
-    primitive: Duration,
+    pub(crate) primitive: Duration,
     tail: Duration,
     starts: usize,
     /// How often all of it is done.

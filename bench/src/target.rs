@@ -22,7 +22,7 @@ use crate::{special, tls};
 #[group(requires = "target")]
 pub(crate) struct Options {
     /// Load this issuer in place of a server of ours; `bench clients` says which clients it has to know
-    #[arg(long, value_name = "ISSUER", requires = "keys", conflicts_with_all = ["quick", "only", "without", "repeats"])]
+    #[arg(long, value_name = "ISSUER", requires = "keys", conflicts_with_all = ["only", "without", "repeats"])]
     pub(crate) target: Option<String>,
     /// The folder of the clients' keys and certificate, as `countersign certs dev` makes it
     #[arg(long, value_name = "FOLDER")]
@@ -48,7 +48,7 @@ pub(crate) struct Options {
 }
 
 /// Measures the server at `issuer`.
-pub(crate) async fn run(issuer: &str, options: &Options, say: &dyn Fn(&str)) -> Told<Found> {
+pub(crate) async fn run(issuer: &str, (options, size): (&Options, Size), say: &dyn Fn(&str)) -> Told<Found> {
     let keys = options.keys.as_ref().ok_or("--keys is missing")?;
     let cores = Cores::choose()?;
     crate::cores::pin(cores.load)?;
@@ -72,8 +72,8 @@ pub(crate) async fn run(issuer: &str, options: &Options, say: &dyn Fn(&str)) -> 
     let way = Way::to(&places.token, client).await?;
     say("what the machine can do");
     let stage = Stage::put_up(cores).await?;
-    let bounds = Bounds::measure(&stage.certs, cores, std::time::Duration::from_millis(200))?;
-    let bounds = special::echo(&stage, bounds, Size::FULL.echoes).await?;
+    let bounds = Bounds::measure(&stage.certs, cores, size.primitive)?;
+    let bounds = special::echo(&stage, bounds, size.echoes).await?;
     let phases: &[Phase] = match options.approve {
         Some(_) => &[Phase::Open, Phase::Poll, Phase::Issue],
         None => &[Phase::Open, Phase::Poll],

@@ -1,0 +1,123 @@
+//! `--target`: a server that somebody else started is loaded as it is, and what is wrong with what was said of it is said.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use countersign::cli::certs;
+use countersign::clock;
+use serde_json::Value;
+use tempfile::TempDir;
+use toml::Table;
+
+/// A server that knows the clients of the bench, in a process that ends with this.
+struct Target {
+    server: Child,
+    issuer: String,
+    keys: PathBuf,
+    _folder: TempDir,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.server.kill().expect("it can be ended");
+        self.server.wait().expect("it ends");
+    }
+}
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench")).args(arguments).output().expect("it is built")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|tcp| tcp.local_addr()).expect("a port").port()
+}
+
+/// The clients that `bench clients` prints, as docs/performance.md says to register them.
+fn clients(keys: &Path) -> Vec<toml::Value> {
+    let printed = bench(&["clients", "--keys", keys.to_str().expect("UTF-8")]);
+    assert!(printed.status.success(), "{}", text(&printed.stderr));
+    let clients: Vec<Value> = serde_json::from_slice(&printed.stdout).expect("a JSON array");
+    let one = |mut client: Value| {
+        assert!(client["jwks"]["keys"].is_array(), "{client}");
+        client["jwks"] = keys.join("till.jwks.json").to_str().expect("UTF-8").into();
+        toml::Value::try_from(client).expect("TOML has all of it")
+    };
+    clients.into_iter().map(one).collect()
+}
+
+fn start() -> Target {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("certs");
+    certs::dev(&keys, "localhost", &clock::System).expect("certificates");
+    let (public, internal) = (free_port(), free_port());
+    let config = [("{public}", public), ("{internal}", internal), ("{bank}", 1)]
+        .iter()
+        .fold(include_str!("../src/server.toml").to_owned(), |text, (name, port)| {
+            text.replace(name, &port.to_string())
+        });
+    let rest = "[store]\nkind = \"memory\"\ncapacity = 10000\n[log]\nformat = \"pretty\"\nlevel = \"warn\"\n";
+    let mut settings: Table = (config + rest).parse().expect("TOML");
+    settings.insert("clients".to_owned(), clients(&keys).into());
+    let file = folder.path().join("server.toml");
+    fs::write(&file, settings.to_string()).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.arg("server").arg("--config").arg(&file).args(["--core", "0", "--bank-within"]);
+    let server = command.stdin(Stdio::null()).spawn().expect("it starts");
+    let issuer = format!("https://localhost:{public}");
+    let mut target = Target { server, issuer, keys, _folder: folder };
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, public)).is_err() {
+        assert!(target.server.try_wait().expect("a child").is_none(), "it ended");
+        sleep(Duration::from_millis(10));
+    }
+    target
+}
+
+#[test]
+fn a_server_that_runs_is_loaded_as_each_of_its_clients() {
+    let target = start();
+    let (keys, pid) = (target.keys.to_str().expect("UTF-8"), target.server.id().to_string());
+    let load = |more: &[&str]| {
+        bench(&[&["--target", &target.issuer, "--keys", keys, "--requests", "10", "--quick", "--json"], more].concat())
+    };
+    let ran = load(&["--pid", &pid]);
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let rows: Vec<Value> = text(&ran.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let names: Vec<&str> = rows.iter().map(|row| row["workload"].as_str().expect("a name")).collect();
+    let kinds = ["es256", "ps256", "mtls", "dpop"];
+    assert_eq!(names, kinds.map(|kind| [format!("bc-authorize-{kind}"), format!("poll-{kind}")]).concat());
+    assert!(rows.iter().all(|row| row["share"].as_f64().is_some_and(|share| share > 0.0)), "{rows:?}");
+
+    for (more, says) in [
+        (&["--as", "es256", "--approve", "exit 3"][..], "exit status: 3"),
+        (&["--as", "es256", "--approve", "cat > /dev/null"], "/token was answered with 400"),
+        (&["--pid", "0"], "--pid 0"),
+        (&["--trust", "/dev/null"], "/dev/null has no certificate"),
+    ] {
+        let ran = load(more);
+        assert_eq!(ran.status.code(), Some(1), "{more:?}");
+        assert!(text(&ran.stderr).contains(says), "{more:?}: {}", text(&ran.stderr));
+    }
+}
+
+#[test]
+fn what_is_said_of_a_target_has_to_fit() {
+    for (arguments, code, says) in [
+        (&["--target", "https://localhost:1"][..], 2, "--keys"),
+        (&["--as", "es256"], 2, "--target"),
+        (&["--target", "http://localhost:1", "--keys", "/nowhere"], 1, "/nowhere/ca.pem"),
+        (&["clients", "--keys", "/nowhere"], 1, "/nowhere/till.jwks.json"),
+        (&["--only", "idle", "--plot", "/nowhere/x.svg"], 1, "--plot /nowhere/x.svg"),
+    ] {
+        let ran = bench(arguments);
+        assert_eq!(ran.status.code(), Some(code), "{arguments:?}");
+        assert!(text(&ran.stderr).contains(says), "{arguments:?}: {}", text(&ran.stderr));
+    }
+}
