@@ -105,8 +105,9 @@ async fn told(
     let owes = Owes::default();
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(owes.clone());
-    let answering = async { owes.settle(&server, inside(&server, request, next).await).await };
-    let mut response = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| panicked());
+    // What a request uses up is used up, also where a handler panicked.
+    let answer = caught(inside(&server, request, next)).await;
+    let mut response = caught(owes.settle(&server, answer)).await;
     let refused = response.extensions_mut().remove::<Rejection>();
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -160,8 +161,9 @@ async fn inside(server: &Server, request: Request, next: Next) -> Response {
 }
 
 /// A panic ends one request with a 500, and no word about why.
-fn panicked() -> Response {
-    Rejection::new(Reason::ServerError, "HTTP", "a handler panicked").into_response()
+async fn caught(answering: impl Future<Output = Response>) -> Response {
+    let panicked = |_| Rejection::new(Reason::ServerError, "HTTP", "a handler panicked").into_response();
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(panicked)
 }
 
 /// What kind of client `client_id` is, where a request got so far that it is known.

@@ -28,6 +28,17 @@ async fn ca_11_a_replayed_jti_is_refused() {
 }
 
 #[tokio::test]
+async fn ca_11_an_assertion_is_spent_also_where_a_handler_panics() {
+    let bank = Bank::open().await;
+    let tpp = bank.tpp();
+    bank.phone.broken();
+    let assertion = tpp.assertion().finish();
+    let spend = async || tpp.backchannel_call(|call| call.set("client_assertion", &assertion)).await;
+    spend().await.refused(500, "server_error");
+    spend().await.refused(401, "invalid_client");
+}
+
+#[tokio::test]
 async fn ca_11_an_assertion_spent_at_the_token_endpoint_is_spent_everywhere() {
     let bank = Bank::open().await;
     let tpp = bank.tpp();
