@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::bank::{certificates, client, pki, tls};
 use crate::process::{Process, Webhook, redis};
+use crate::server::free_port;
 use crate::till::Till;
 
 /// The bank, as somebody at its terminal sees it.
@@ -87,11 +87,6 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
-/// A port where nobody listens.
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port()
-}
-
 /// The till, as it is started for a server on `port`.
 fn till(port: u16, arguments: &[&str]) -> Child {
     let mut command = Command::new("python3");
@@ -108,7 +103,7 @@ fn ended(till: Child) -> (Option<i32>, String, String) {
 
 #[test]
 fn the_till_in_python_asks_and_is_given_tokens_or_hears_no() {
-    let (public, port, redis) = (free(), free(), redis(&[]));
+    let (public, port, redis) = (free_port(), free_port(), redis(&[]));
     let server = Process::found(public, (redis.port, &Webhook::elsewhere(port)), str::to_owned);
     let (code, said, _) = ended(till(public, &[]));
     assert!(code == Some(1) && said.contains("no tokens: temporarily_unavailable (nobody was asked"), "{said}");
@@ -135,7 +130,7 @@ fn the_till_in_python_asks_and_is_given_tokens_or_hears_no() {
 
 #[test]
 fn the_till_in_python_proves_its_key_with_the_nonces_that_it_is_given() {
-    let (public, port, redis) = (free(), free(), redis(&[]));
+    let (public, port, redis) = (free_port(), free_port(), redis(&[]));
     let folder = tempfile::tempdir().expect("a folder");
     let profile = folder.path().join("profile.toml");
     let line = FAPI_CIBA_ID1.lines().find(|line| line.starts_with("dpop_nonce = ")).expect("it is there");
@@ -160,8 +155,8 @@ fn the_till_in_python_proves_its_key_with_the_nonces_that_it_is_given() {
 
 #[test]
 fn the_till_in_python_says_in_a_line_why_it_cannot_ask() {
-    let (public, redis) = (free(), redis(&[]));
-    let server = Process::found(public, (redis.port, &Webhook::elsewhere(free())), str::to_owned);
+    let (public, redis) = (free_port(), redis(&[]));
+    let server = Process::found(public, (redis.port, &Webhook::elsewhere(free_port())), str::to_owned);
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let made = Command::new(env!("CARGO_BIN_EXE_countersign")).args(["certs", "dev", "--out", &at("other")]).output();
@@ -173,7 +168,7 @@ fn the_till_in_python_says_in_a_line_why_it_cannot_ask() {
         assert!(line.starts_with("till.py: ") && line.contains(words), "{wrong}");
         assert!(!wrong.contains("Traceback"), "{wrong}");
     };
-    unable(till(free(), &[]), "takes no connections: is `countersign serve` running");
+    unable(till(free_port(), &[]), "takes no connections: is `countersign serve` running");
     unable(till(server.internal, &[]), "does not call itself that");
     unable(till(public, &["--certs", &at("nowhere")]), "countersign certs dev` makes it");
     unable(till(public, &["--certs", &at("other")]), "does not vouch for");
@@ -190,7 +185,7 @@ fn the_till_in_python_says_in_a_line_why_it_cannot_ask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bank_in_python_is_one() {
-    let port = free();
+    let port = free_port();
     let (redis, webhook, till) = (redis(&[]), Webhook::elsewhere(port), Till::new());
     let at = Process::start(redis.port, &webhook);
     // As long as it is down, nobody is asked.

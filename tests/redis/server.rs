@@ -2,7 +2,8 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Stdio, id};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -56,11 +57,12 @@ impl RedisServer {
         command.args(["--dir", self.folder.path().to_str().expect("UTF-8"), "--loglevel", "warning"]);
         command.args(["--logfile", self.path("redis.log").to_str().expect("UTF-8")]).args(&self.arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.child = Some(child.expect("redis-server is installed; ./test installs it"));
+        let child = self.child.insert(child.expect("redis-server is installed; ./test installs it"));
         let mut looks = 0;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             looks += 1;
-            assert!(looks < PATIENCE, "redis-server did not start: {}", self.log());
+            let ended = child.try_wait().expect("it is ours").is_some();
+            assert!(looks < PATIENCE && !ended, "redis-server did not start: {}", log(&self.folder));
             sleep(Duration::from_millis(10));
         }
     }
@@ -95,16 +97,16 @@ impl RedisServer {
     pub(crate) async fn admin(&self) -> redis::aio::MultiplexedConnection {
         admin(self.port).await
     }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("redis.log")).unwrap_or_default()
-    }
 }
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn log(folder: &TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("redis.log")).unwrap_or_default()
 }
 
 /// A connection to the server on `port`, of somebody who may do anything.
@@ -116,7 +118,20 @@ pub(crate) async fn admin(port: u16) -> redis::aio::MultiplexedConnection {
     client.get_multiplexed_async_connection_with_config(&config).await.expect("it runs")
 }
 
-/// A port that is free now.
+/// A port that is free and stays so until somebody listens there, each once in a process. It is none of those that Linux hands out by itself, of which
+/// the end of any connection may be given one at any moment.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u16> = 20_000..32_768;
+    let many = u32::from(PORTS.end - PORTS.start);
+    // Processes that run at once begin in different places.
+    let first = id().wrapping_mul(331) % many;
+    loop {
+        let given = GIVEN.fetch_add(1, Ordering::SeqCst);
+        assert!(given < many, "no port is free");
+        let port = PORTS.start + u16::try_from((first + given) % many).expect("it is in the range");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
