@@ -8,7 +8,7 @@ mod lines;
 pub mod metrics;
 
 use std::error::Error;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -36,6 +36,9 @@ const LINES: usize = 16_384;
 /// How many bytes leave at once: what POSIX promises of a pipe (PIPE_BUF of Linux).
 const TOGETHER: usize = 4_096;
 
+/// How long what writes lines rests between two times.
+const REST: Duration = Duration::from_millis(2);
+
 /// The spans that are told to a collector are ours, and those of no library.
 const OURS: &str = "countersign";
 
@@ -55,6 +58,21 @@ pub struct Log {
     pub format: Format,
     /// Which lines.
     pub level: LevelFilter,
+}
+
+/// Rests after all that waited has been written: what is logged meanwhile then wakes nobody, and leaves together.
+struct Unhurried<W>(W);
+
+impl<W: Write> Write for Unhurried<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::sleep(REST);
+        Ok(())
+    }
 }
 
 /// What is installed for this process, for as long as it is kept.
@@ -160,7 +178,7 @@ pub fn install(
     // Lines that wait together leave together, but no more than a pipe takes in one piece.
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES)
-        .finish(BufWriter::with_capacity(TOGETHER, io::stderr()));
+        .finish(Unhurried(BufWriter::with_capacity(TOGETHER, io::stderr())));
     let lost = writer.error_counter();
     let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
     let runtime = collector.is_some().then(build).transpose()?;
