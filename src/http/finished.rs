@@ -4,13 +4,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 /// A future that goes on by itself, in a task of its own, if it is dropped before its end. Until then it needs none.
-pub(super) struct Finished<F: Future<Output: Send + 'static> + Send + 'static>(Option<Pin<Box<F>>>);
+pub(super) struct Finished<F: Future<Output: Send + 'static> + Send + 'static> {
+    begun: Option<Pin<Box<F>>>,
+    tasks: TaskTracker,
+}
 
 impl<F: Future<Output: Send + 'static> + Send + 'static> Finished<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self(Some(Box::pin(future)))
+    /// Whatever goes on is one of `tasks`.
+    pub(super) fn new(future: F, tasks: TaskTracker) -> Self {
+        Self { begun: Some(Box::pin(future)), tasks }
     }
 }
 
@@ -19,10 +24,10 @@ impl<F: Future<Output: Send + 'static> + Send + 'static> Future for Finished<F> 
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         // What panics is at its end, and does not go on.
-        let mut future = self.0.take().expect("it is not asked again after its end");
+        let mut future = self.begun.take().expect("it is not asked again after its end");
         let polled = future.as_mut().poll(context);
         if polled.is_pending() {
-            self.0 = Some(future);
+            self.begun = Some(future);
         }
         polled
     }
@@ -31,8 +36,8 @@ impl<F: Future<Output: Send + 'static> + Send + 'static> Future for Finished<F> 
 impl<F: Future<Output: Send + 'static> + Send + 'static> Drop for Finished<F> {
     fn drop(&mut self) {
         // Where the runtime is gone there is nobody left to go on.
-        if let (Some(rest), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(rest);
+        if let (Some(rest), Ok(runtime)) = (self.begun.take(), Handle::try_current()) {
+            self.tasks.spawn_on(rest, &runtime);
         }
     }
 }
@@ -50,21 +55,24 @@ mod tests {
     #[tokio::test]
     async fn what_is_dropped_goes_on_and_what_is_at_its_end_does_not() {
         let (go, ends) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+        let tasks = TaskTracker::new();
         let work = || {
             let (go, ends) = (go.clone(), ends.clone());
-            Finished::new(async move {
+            let waits = async move {
                 go.notified().await;
                 ends.fetch_add(1, Ordering::SeqCst)
-            })
+            };
+            Finished::new(waits, tasks.clone())
         };
         let mut dropped = work();
         assert!(futures_util::poll!(&mut dropped).is_pending());
+        assert!(tasks.is_empty(), "it needs no task");
         drop(dropped);
+        assert_eq!(tasks.len(), 1, "it goes on");
         go.notify_one();
-        for _ in 0..64 {
-            yield_now().await;
-        }
-        assert_eq!(ends.load(Ordering::SeqCst), 1, "it went on");
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(ends.load(Ordering::SeqCst), 1, "it went on to its end");
         go.notify_one();
         assert_eq!(work().await, 1, "it is awaited to its end");
         yield_now().await;
@@ -73,14 +81,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_panics_does_not_go_on() {
-        let polls = Arc::new(AtomicU32::new(0));
+        let (polls, tasks) = (Arc::new(AtomicU32::new(0)), TaskTracker::new());
         let counted = polls.clone();
-        let broken = Finished::new(async move {
+        let broken = async move {
             counted.fetch_add(1, Ordering::SeqCst);
             panic!("as it should");
-        });
-        assert!(tokio::spawn(broken).await.is_err());
-        yield_now().await;
-        assert_eq!(polls.load(Ordering::SeqCst), 1);
+        };
+        assert!(tokio::spawn(Finished::new(broken, tasks.clone())).await.is_err());
+        assert_eq!((tasks.len(), polls.load(Ordering::SeqCst)), (0, 1));
     }
 }

@@ -15,7 +15,6 @@ use tracing::{Instrument as _, Span};
 use crate::clock::Stopwatch;
 use crate::endpoint::Server;
 use crate::error::{Reason, Rejection};
-use crate::http::finished::Finished;
 use crate::http::proxied::Address;
 use crate::http::routes::known;
 use crate::http::{framing, nonce};
@@ -64,13 +63,8 @@ impl Owes {
     }
 }
 
-/// Runs `request` to its end and its line, whether or not the caller waits for it: a person who has been asked has been asked.
-pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    Finished::new(logged(server, request, next)).await
-}
-
 /// Runs `request` in a span of its own, which goes on with the trace of whoever sent it.
-async fn logged(server: Arc<Server>, request: Request, next: Next) -> Response {
+pub(super) async fn log(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     let method = standard(request.method());
     let route = request.extensions().get::<MatchedPath>().and_then(|path| known(path.as_str())).unwrap_or(NOWHERE);
     let span = tracing::info_span!(

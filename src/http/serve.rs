@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use futures_util::future::join;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,10 +23,12 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::current::Current;
 use crate::http::extract::BodyDeadline;
+use crate::http::finished::Finished;
 use crate::http::handshake::{self, Refused};
 use crate::http::proxied::{Address, Balancers};
 use crate::http::tls::{Gaze, Shown};
@@ -108,7 +111,7 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
         sleep(limits.leave).await;
     });
     let (room, crowd) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Crowd::default()));
-    let graceful = GracefulShutdown::new();
+    let (graceful, begun) = (GracefulShutdown::new(), TaskTracker::new());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -133,8 +136,8 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
             gaze: gaze.clone(),
             limits,
         };
-        let (router, watcher, shutdown) = (router.clone(), graceful.watcher(), shutdown.clone());
-        let counted = counted.clone();
+        let (router, counted) = (router.clone(), counted.clone());
+        let drain = Drain { watcher: graceful.watcher(), begun: begun.clone(), shutdown: shutdown.clone() };
         tokio::spawn(async move {
             let open = counted.metrics.connected(counted.name);
             let opened = timeout(limits.handshake, door.open(stream, address.ip())).await;
@@ -142,7 +145,7 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
             match opened {
                 Ok(Ok(guest)) => {
                     shook(handshake::done(guest.stream.get_ref().1));
-                    connection(guest, (router, limits), (watcher, shutdown)).await;
+                    connection(guest, (router, limits), drain).await;
                 }
                 Ok(Err(error)) => {
                     shook(handshake::failed(&error));
@@ -157,9 +160,17 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
         });
     }
     drop(tcp);
-    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some connections did not finish within the drain time");
+    begun.close();
+    if timeout(limits.drain, join(graceful.shutdown(), begun.wait())).await.is_err() {
+        tracing::warn!("some requests or connections did not finish within the drain time");
     }
+}
+
+/// What lets a connection, and what was begun on it, come to its end.
+struct Drain {
+    watcher: Watcher,
+    begun: TaskTracker,
+    shutdown: watch::Receiver<bool>,
 }
 
 /// What a connection has to come through, in time, before a byte of HTTP is read.
@@ -194,20 +205,20 @@ impl Door {
 }
 
 /// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate and whose connection it is travel with each request.
-/// Once there is word to stop, it ends with the next answer, which says so.
-async fn connection(
-    guest: Guest,
-    (router, limits): (Router, Limits),
-    (watcher, shutdown): (Watcher, watch::Receiver<bool>),
-) {
+/// A request that was begun is carried out, whether or not the caller waits for it: a person who has been asked has been asked.
+/// Once there is word to stop, the connection ends with the next answer, which says so.
+async fn connection(guest: Guest, (router, limits): (Router, Limits), drain: Drain) {
     let Guest { stream, address, shown, place } = guest;
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let Drain { watcher, begun, shutdown } = drain;
+    let _here = begun.token();
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
         if let Some(peer) = shown.peer() {
             request.extensions_mut().insert(peer);
         }
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(BodyDeadline(limits.body));
-        let (answering, shutdown) = (router.clone().oneshot(request.map(Body::new)), shutdown.clone());
+        let answering = Finished::new(router.clone().oneshot(request.map(Body::new)), begun.clone());
+        let shutdown = shutdown.clone();
         async move {
             let mut response = answering.await?;
             if *shutdown.borrow() {

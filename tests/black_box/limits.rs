@@ -206,6 +206,21 @@ async fn a_drain_lets_what_was_begun_be_finished() {
     in_time(bank.ended()).await;
 }
 
+/// The bank is slow, and the caller has hung up: the user is asked all the same.
+#[tokio::test]
+async fn a_drain_waits_for_what_was_begun_by_a_caller_that_has_hung_up() {
+    let mut bank = with(PATIENT).await;
+    let asking = bank.phone.slow();
+    let asked = bank.tpp().backchannel_http(|_| {});
+    assert!(timeout(Duration::from_millis(300), asked.send()).await.is_err());
+    bank.stop();
+    assert!(timeout(Duration::from_millis(300), bank.ended()).await.is_err(), "it waits for what was begun");
+    assert_eq!(bank.phone.prompts().len(), 0);
+    asking.notify_one();
+    in_time(bank.ended()).await;
+    assert_eq!(bank.phone.prompts().len(), 1);
+}
+
 #[tokio::test]
 async fn a_drain_does_not_wait_for_ever() {
     let mut bank = with(Limits { drain: MOMENT, ..PATIENT }).await;
