@@ -100,8 +100,8 @@ async fn told(
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(owes.clone());
     // What a request uses up is used up, also where a handler panicked.
-    let answer = caught(inside(&server, request, next)).await;
-    let mut response = caught(owes.settle(&server, answer)).await;
+    let answer = caught(inside(&server, request, next), &interaction).await;
+    let mut response = caught(owes.settle(&server, answer), &interaction).await;
     let refused = response.extensions_mut().remove::<Rejection>();
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -154,10 +154,12 @@ async fn inside(server: &Server, request: Request, next: Next) -> Response {
     }
 }
 
-/// A panic ends one request with a 500, and no word about why.
-async fn caught(answering: impl Future<Output = Response>) -> Response {
-    let panicked = |_| Rejection::new(Reason::ServerError, "HTTP", "a handler panicked").into_response();
-    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(panicked)
+/// A panic ends one request with a 500, and no word about why. It is told of by itself: what the request uses up may yet be refused, and answered so.
+async fn caught(answering: impl Future<Output = Response>, interaction: &str) -> Response {
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(interaction, "a handler panicked");
+        Rejection::new(Reason::ServerError, "HTTP", "a handler panicked").into_response()
+    })
 }
 
 /// What kind of client `client_id` is, where a request got so far that it is known.

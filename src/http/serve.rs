@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use futures_util::future::join;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -160,8 +159,13 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
         });
     }
     drop(tcp);
-    begun.close();
-    if timeout(limits.drain, join(graceful.shutdown(), begun.wait())).await.is_err() {
+    let drained = async {
+        graceful.shutdown().await;
+        // What goes on after its connection is known of by now.
+        begun.close();
+        begun.wait().await;
+    };
+    if timeout(limits.drain, drained).await.is_err() {
         tracing::warn!("some requests or connections did not finish within the drain time");
     }
 }

@@ -22,6 +22,7 @@ struct Script {
     unreachable: bool,
     broken: bool,
     slow: Option<Arc<Notify>>,
+    asked: Arc<Notify>,
     prompts: Vec<serde_json::Value>,
 }
 
@@ -56,6 +57,11 @@ impl Scripted {
         self.script().slow.get_or_insert_default().clone()
     }
 
+    /// Told when the bank is asked who is who.
+    pub fn asked(&self) -> Arc<Notify> {
+        self.script().asked.clone()
+    }
+
     /// Everything it was asked to show so far.
     pub fn prompts(&self) -> Vec<serde_json::Value> {
         self.script().prompts.clone()
@@ -69,6 +75,7 @@ impl Scripted {
 #[async_trait]
 impl Authenticator for Scripted {
     async fn identify(&self, question: &Identify<'_>) -> Result<Identified, Failed> {
+        self.asked().notify_one();
         let slow = self.script().slow.clone();
         if let Some(told) = slow {
             told.notified().await;

@@ -18,7 +18,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{Dispatch, Level, Metadata};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -33,7 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(4);
 /// How many log lines may wait.
 const LINES: usize = 16_384;
 
-/// How many bytes leave at once: what POSIX promises of a pipe (PIPE_BUF of Linux).
+/// How many bytes leave at once, of lines that are no longer: what Linux puts into a pipe in one piece (PIPE_BUF).
 const TOGETHER: usize = 4_096;
 
 /// How long what writes lines rests between two times.
@@ -60,6 +60,13 @@ pub struct Log {
     pub level: LevelFilter,
 }
 
+/// Has a thread of its own write lines to `writer`, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and
+/// counted. Lines that wait together leave together, but no more than a pipe takes in one piece.
+fn unhurried(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    let writer = Unhurried(BufWriter::with_capacity(TOGETHER, writer));
+    NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(writer)
+}
+
 /// Rests after all that waited has been written: what is logged meanwhile then wakes nobody, and leaves together.
 struct Unhurried<W>(W);
 
@@ -69,9 +76,9 @@ impl<W: Write> Write for Unhurried<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()?;
+        let flushed = self.0.flush();
         thread::sleep(REST);
-        Ok(())
+        flushed
     }
 }
 
@@ -174,11 +181,7 @@ pub fn install(
     collector: Option<&Collector>,
     instance: &str,
 ) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
-    // A thread of its own writes lines, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and counted.
-    // Lines that wait together leave together, but no more than a pipe takes in one piece.
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LINES)
-        .finish(Unhurried(BufWriter::with_capacity(TOGETHER, io::stderr())));
+    let (writer, guard) = unhurried(io::stderr());
     let lost = writer.error_counter();
     let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
     let runtime = collector.is_some().then(build).transpose()?;
@@ -188,4 +191,54 @@ pub fn install(
     tracing::dispatcher::set_global_default(dispatch)?;
     telemetry.metrics.count_lines(move || lost.dropped_lines());
     Ok(Telemetry { log: Some(guard), runtime, ..telemetry })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender};
+
+    use super::*;
+
+    /// Says what is written, and takes it once it may.
+    struct Held(Sender<Vec<u8>>, Receiver<()>);
+
+    impl Write for Held {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            self.1.recv().map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_wait_leave_together_and_whole() {
+        let ((says, said), (lets, let_go)) = (channel(), channel());
+        let (mut writer, guard) = unhurried(Held(says, let_go));
+        let line = |n: usize| format!("{n:0>99}\n").into_bytes();
+        writer.write_all(&line(0)).expect("it is taken");
+        assert_eq!(
+            said.recv_timeout(Duration::from_mins(1)).expect("it is written"),
+            line(0),
+            "the first waits for no other"
+        );
+        for n in 1..=60 {
+            writer.write_all(&line(n)).expect("it is taken");
+        }
+        for lines in [0..0, 1..41, 41..61] {
+            lets.send(()).expect("it waits");
+            if !lines.is_empty() {
+                assert_eq!(
+                    said.recv_timeout(Duration::from_mins(1)).expect("it is written"),
+                    lines.map(line).collect::<Vec<_>>().concat()
+                );
+            }
+        }
+        lets.send(()).expect("it waits");
+        drop(guard);
+        assert!(said.try_recv().is_err(), "that was all");
+    }
 }

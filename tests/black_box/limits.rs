@@ -211,8 +211,7 @@ async fn a_drain_lets_what_was_begun_be_finished() {
 async fn a_drain_waits_for_what_was_begun_by_a_caller_that_has_hung_up() {
     let mut bank = with(PATIENT).await;
     let asking = bank.phone.slow();
-    let asked = bank.tpp().backchannel_http(|_| {});
-    assert!(timeout(Duration::from_millis(300), asked.send()).await.is_err());
+    bank.tpp().hangs_up().await;
     bank.stop();
     assert!(timeout(Duration::from_millis(300), bank.ended()).await.is_err(), "it waits for what was begun");
     assert_eq!(bank.phone.prompts().len(), 0);

@@ -210,6 +210,15 @@ impl<'a> Tpp<'a> {
         self.send("/bc-authorize", change(self.call(&[("request", "$request")]))).await
     }
 
+    /// Asks for authentication, and hangs up as soon as the bank is asked who is meant.
+    pub(crate) async fn hangs_up(&self) {
+        let asked = self.bank.phone.asked();
+        tokio::select! {
+            heard = self.backchannel(|request| request) => panic!("it did not wait for the bank: {heard:?}"),
+            () = asked.notified() => {}
+        }
+    }
+
     /// Asks for authentication, and gets an id.
     pub(crate) async fn auth_req_id(&self) -> String {
         self.backchannel(|request| request).await.text("auth_req_id")
