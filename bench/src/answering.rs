@@ -21,7 +21,7 @@ use crate::cores::{end_with_parent, pin};
 use crate::{Told, tls};
 
 /// What is answered to a body that was sent to a path: a status and a body.
-type Says = fn(&str, &[u8]) -> (u16, Bytes);
+pub(crate) type Says = fn(&str, &[u8]) -> (u16, Bytes);
 
 /// As long as the answer to a pending poll.
 const ECHOED: &[u8] = br#"{"error":"authorization_pending","error_description":"the user has not decided yet"}"#;

@@ -64,6 +64,9 @@ pub(crate) fn thread_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("less than a second"))
 }
 
+/// How far what is counted in hundredths of a second, user and kernel each for itself, may be from what is counted in nanoseconds.
+const COARSE: Duration = Duration::from_millis(30);
+
 /// What a process has had of a core so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Had {
@@ -100,11 +103,12 @@ impl Had {
 
     /// What it had since `earlier`: to the nanosecond, unless a thread has ended, who took with it what it had.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
-        if earlier.threads.keys().any(|thread| !self.threads.contains_key(thread)) {
-            return self.whole.saturating_sub(earlier.whole);
-        }
         let before = |thread| earlier.threads.get(thread).copied().unwrap_or_default();
-        self.threads.iter().map(|(thread, now)| now.saturating_sub(before(thread))).sum()
+        let living: Duration = self.threads.iter().map(|(thread, now)| now.saturating_sub(before(thread))).sum();
+        let whole = self.whole.saturating_sub(earlier.whole);
+        let gone = earlier.threads.keys().any(|thread| !self.threads.contains_key(thread));
+        // One that began and ended meanwhile is known by what is missing.
+        if gone || whole > living + COARSE { living.max(whole) } else { living }
     }
 }
 

@@ -79,37 +79,35 @@ impl Course {
     /// Has `count` requests go through the `phases`, after a tenth as many that nobody counts.
     pub(crate) async fn run(&self, count: usize, phases: &[Phase]) -> Told<Vec<(Phase, Measured)>> {
         let (warm, all) = (count.div_ceil(10), count.div_ceil(10) + count);
-        let mut lanes = Lanes::open(&self.way).await?;
         let mut found = Vec::new();
         let opens = self.signed(all, |user| self.till.authorize(user))?;
-        let (opened, answers) = self.warm_then_measured(&mut lanes, (opens, warm)).await?;
+        let (opened, answers) = self.warm_then_measured((opens, warm)).await?;
         found.push((Phase::Open, opened));
         let ids = ids(&answers)?;
         if phases.contains(&Phase::Poll) {
-            let nonce = self.nonce(&mut lanes).await?;
+            let nonce = self.nonce().await?;
             let polls = self.signed(all, |user| self.till.token(&ids[user], (PENDING, nonce.as_deref())))?;
-            found.push((Phase::Poll, self.warm_then_measured(&mut lanes, (polls, warm)).await?.0));
+            found.push((Phase::Poll, self.warm_then_measured((polls, warm)).await?.0));
         }
         if phases.contains(&Phase::Issue) {
             self.approve(&ids).await?;
-            let nonce = self.nonce(&mut lanes).await?;
+            let nonce = self.nonce().await?;
             let exchanges = self.signed(all, |user| self.till.token(&ids[user], (ISSUED, nonce.as_deref())))?;
-            found.push((Phase::Issue, self.warm_then_measured(&mut lanes, (exchanges, warm)).await?.0));
+            found.push((Phase::Issue, self.warm_then_measured((exchanges, warm)).await?.0));
         }
         found.retain(|(phase, _)| phases.contains(phase));
         Ok(found)
     }
 
     /// Opens `count` requests that nobody counts.
-    pub(crate) async fn open(&self, lanes: &mut Lanes, count: usize) -> Told<Vec<String>> {
-        ids(&lanes.make(self.signed(count, |user| self.till.authorize(user))?).await?.answers)
+    pub(crate) async fn open(&self, count: usize) -> Told<Vec<String>> {
+        let opens = self.signed(count, |user| self.till.authorize(user))?;
+        ids(&Lanes::open(&self.way).await?.make(opens).await?.answers)
     }
 
-    async fn warm_then_measured(
-        &self,
-        lanes: &mut Lanes,
-        (mut calls, warm): (Vec<Call>, usize),
-    ) -> Told<(Measured, Vec<Bytes>)> {
+    /// Makes `calls` on connections of their own, so that none has idled while they were signed.
+    async fn warm_then_measured(&self, (mut calls, warm): (Vec<Call>, usize)) -> Told<(Measured, Vec<Bytes>)> {
+        let mut lanes = Lanes::open(&self.way).await?;
         let rest = calls.split_off(warm);
         let mut answers = lanes.make(calls).await?.answers;
         let count = rest.len();
@@ -144,14 +142,19 @@ impl Course {
     /// How many trips to the store the server has made.
     ///
     /// # Errors
-    /// It does not say; or it lost log lines, whose work it has spared itself.
+    /// It says neither how many, nor how many log lines it has lost; or it has lost some, whose work it has spared itself.
     async fn trips(&self) -> Told<Option<u64>> {
         let Some(way) = &self.metrics else { return Ok(None) };
-        let (_, answer) = way.lane().await?.fetch("/metrics").await?;
+        let (status, answer) = way.lane().await?.fetch("/metrics").await?;
         let text = String::from_utf8(answer.body.to_vec())?;
         let count = |name: &str| {
             let counts = text.lines().filter(|line| line.starts_with(name));
-            counts.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<u64>()?)).sum::<Told<u64>>()
+            let counts = counts.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<u64>()?));
+            let counts = counts.collect::<Told<Vec<u64>>>()?;
+            if counts.is_empty() {
+                return Err(format!("/metrics was answered with {status}, and no {name}").into());
+            }
+            Told::Ok(counts.iter().sum::<u64>())
         };
         match count("countersign_log_lost_total")? {
             0 => count("db_client_operation_duration_seconds_count").map(Some),
@@ -179,9 +182,9 @@ impl Course {
     }
 
     /// What proofs have to carry (RFC 9449 §8), if this client makes any.
-    async fn nonce(&self, lanes: &mut Lanes) -> Told<Option<String>> {
+    async fn nonce(&self) -> Told<Option<String>> {
         let Some(call) = self.till.ask_for_nonce()? else { return Ok(None) };
-        let answer = lanes.first()?.make(call).await?;
+        let answer = self.way.lane().await?.make(call).await?;
         let nonce = answer.headers.get("dpop-nonce").ok_or("the answer has no DPoP-Nonce")?;
         Ok(Some(nonce.to_str()?.to_owned()))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign::clock::Stopwatch;
 use http::header::{CONTENT_TYPE, HOST};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -41,13 +42,15 @@ impl Way {
     pub(crate) async fn to(url: &str, tls: Arc<ClientConfig>) -> Told<Self> {
         let no_url = || format!("{url} is not the URL of an issuer, which begins with https://");
         let url = Url::parse(url).ok().filter(|url| url.scheme() == "https").ok_or_else(no_url)?;
-        let host = url.host_str().ok_or("the URL names no host")?.to_owned();
+        let named = url.host_str().ok_or("the URL names no host")?;
+        // An address of IPv6 has brackets in a URL alone.
+        let host = named.trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().ok_or("the URL names no port")?;
         let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
         let address = addresses.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;
         // RFC 9110 §7.2: with the port, unless it is that of the scheme.
-        let authority = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+        let authority = url.port().map_or_else(|| named.to_owned(), |port| format!("{named}:{port}"));
         Ok(Self { host, authority, address, tls, shared: false })
     }
 
@@ -85,7 +88,8 @@ impl Lane {
     /// Sends `call`, and holds the answer against the one that is right.
     pub(crate) async fn make(&mut self, call: Call) -> Told<Answer> {
         let uri: Uri = call.url.parse()?;
-        let path = uri.path().to_owned();
+        // RFC 6749 §3.2: an endpoint may have a query, which stays.
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
         let mut request =
             Request::post(&path).header(HOST, &self.way.authority).header(CONTENT_TYPE, call.content_type);
         if let Some(proof) = call.proof {
@@ -138,11 +142,6 @@ impl Lanes {
         Ok(Self(lanes))
     }
 
-    /// One of them.
-    pub(crate) fn first(&mut self) -> Told<&mut Lane> {
-        Ok(self.0.first_mut().ok_or("there is no connection")?)
-    }
-
     /// Makes all `calls`, each connection its next one when the one before is answered.
     pub(crate) async fn make(&mut self, calls: Vec<Call>) -> Told<Load> {
         let count = calls.len();
@@ -170,6 +169,7 @@ impl Lanes {
         let count = calls.len();
         let (send, queue) = mpsc::unbounded_channel();
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        let _awake = self.awake();
         let mut running = JoinSet::new();
         let begun = Stopwatch::start();
         for mut lane in self.0.drain(..) {
@@ -184,7 +184,6 @@ impl Lanes {
                 }
             });
         }
-        let _awake = self.awake();
         let gap = Duration::from_secs_f64(1.0 / rate);
         let mut due = begun.elapsed();
         for (at, call) in calls.into_iter().enumerate() {

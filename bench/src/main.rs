@@ -27,7 +27,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::run::{Chosen, Found, Size};
@@ -106,7 +105,7 @@ fn main() -> ExitCode {
                 };
                 tokio::select! {
                     biased;
-                    () = told => Err("interrupted; nothing is left running".into()),
+                    () = told => Err("interrupted; its servers are ended".into()),
                     measured = measure(&cli) => measured,
                 }
             }))
@@ -130,8 +129,8 @@ async fn measure(cli: &Cli) -> Told<()> {
     }
     // What cannot be drawn is known before it takes minutes to find what to draw.
     let named = |path: &Path, error: io::Error| format!("--plot {}: {error}", path.display());
-    let plot =
-        cli.plot.as_ref().map(|path| File::create(path).map(|file| (path, file)).map_err(|error| named(path, error)));
+    let opened = |path| File::options().write(true).create(true).truncate(false).open(path);
+    let plot = cli.plot.as_ref().map(|path| opened(path).map(|file| (path, file)).map_err(|error| named(path, error)));
     let plot = plot.transpose()?;
     // Where a terminal shows it, the line is written over by the next.
     let over = io::stderr().is_terminal();
@@ -159,7 +158,8 @@ async fn measure(cli: &Cli) -> Told<()> {
         }
     }
     if let Some((path, mut file)) = plot {
-        file.write_all(plot::svg(&rows, &described).as_bytes()).map_err(|error| named(path, error))?;
+        let picture = plot::svg(&rows, &described);
+        file.set_len(0).and_then(|()| file.write_all(picture.as_bytes())).map_err(|error| named(path, error))?;
         eprintln!("{} has the picture", path.display());
     }
     Ok(())

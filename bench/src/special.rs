@@ -82,7 +82,7 @@ pub(crate) async fn handshakes(stage: &Stage, bounds: &Bounds, count: usize) -> 
     let running = stage.serve(Variant::PLAIN).await?;
     let till = Till::open(Kind::Mtls, &stage.certs, (running.places.clone(), None))?;
     let course = Course::of(&running, till, stage.cores);
-    let ids = course.open(&mut Lanes::open(&course.way).await?, count).await?;
+    let ids = course.open(count).await?;
     let polls = course.signed(count, |user| course.till.token(&ids[user], (PENDING, None)))?;
     let left = Arc::new(Mutex::new(polls.into_iter()));
     let connecting = async {
@@ -120,10 +120,9 @@ pub(crate) async fn tail(stage: &Stage, (rates, time): ([f64; 3], Duration)) -> 
     let running = stage.serve(Variant::PLAIN).await?;
     let till = Till::open(Kind::Es256, &stage.certs, (running.places.clone(), None))?;
     let course = Course::of(&running, till, stage.cores);
-    let mut lanes = Lanes::open(&course.way).await?;
     // One for each call: a first poll is never too fast.
     let exchanges = count.div_ceil(whole);
-    let ids = course.open(&mut lanes, exchanges + count).await?;
+    let ids = course.open(exchanges + count).await?;
     let (approved, pending) = ids.split_at(exchanges);
     course.approve(approved).await?;
     let calls = course.signed(count, |at| match at % whole {
@@ -131,6 +130,7 @@ pub(crate) async fn tail(stage: &Stage, (rates, time): ([f64; 3], Duration)) -> 
         1..=3 => course.till.authorize(at),
         _ => course.till.token(&pending[at], (PENDING, None)),
     })?;
+    let mut lanes = Lanes::open(&course.way).await?;
     let (measured, _) = course.measured(count, lanes.make_at(calls, half)).await?;
     let row = Row::of("tail-at-half".to_owned(), &measured, (None, None));
     let p99 = row.p99_ms.ok_or("there was no call")?;

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use toml::Table;
 
-use crate::answering::{self, bank, collector};
+use crate::answering::{self, Says, bank, collector};
 use crate::cores::Cores;
 use crate::load::Way;
 use crate::till::{Kind, Places};
@@ -100,7 +100,7 @@ impl Stage {
     /// Starts a server, and waits until it is ready.
     pub(crate) async fn serve(&self, variant: Variant) -> Told<Running> {
         let redis = if variant.redis { Some(self.redis().await?) } else { None };
-        let (public, internal) = (free_port()?, free_port()?);
+        let [public, internal] = free_ports()?;
         let file = self.folder.path().join("server.toml");
         let ports = [("{public}", public), ("{internal}", internal), ("{bank}", self.bank)];
         let text = ports
@@ -120,6 +120,7 @@ impl Stage {
         let issuer = format!("https://localhost:{public}");
         let internal_url = format!("https://localhost:{internal}");
         let internal = Way::to(&internal_url, Arc::new(tls::client(&self.certs, "bank")?)).await?;
+        let internal = internal.on_shared_core(variant.redis);
         let took = ready((&internal, &mut server), begun).await?.ok_or_else(|| {
             let said = fs::read_to_string(&log).unwrap_or_default();
             format!("the server did not become ready; it said:\n{}", said.trim_end())
@@ -162,15 +163,18 @@ impl Stage {
 
     /// An empty Redis on the core of the load, with its file on the disk once a second.
     async fn redis(&self) -> Told<(Process, u16)> {
-        let port = free_port()?;
+        let [port] = free_ports()?;
         let folder = tempfile::Builder::new().prefix("redis-").tempdir_in(self.folder.path())?.keep();
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--dir"]).arg(folder);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let redis = Process(child?);
+        let mut redis = Process(child?);
         let begun = Stopwatch::start();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if let Some(status) = redis.0.try_wait()? {
+                return Err(format!("redis-server ended with {status}").into());
+            }
             if begun.elapsed() > PATIENCE {
                 return Err("redis-server does not answer".into());
             }
@@ -208,20 +212,28 @@ pub(crate) fn redis_is_there() -> Told<()> {
     }
 }
 
-/// Where the issuer says that it is asked (OpenID Connect Discovery §4).
+/// Where the issuer says that it is asked, and what it is called (OpenID Connect Discovery §4).
+///
+/// # Errors
+/// It does not say, or it is another one (§4.3).
 pub(crate) async fn places(way: &Way, issuer: &str) -> Told<Places> {
     let path = format!("{}/.well-known/openid-configuration", url::Url::parse(issuer)?.path().trim_end_matches('/'));
     let (status, answer) = way.lane().await?.fetch(&path).await?;
     if status != 200 {
-        return Err(format!("{issuer}{path} was answered with {status}").into());
+        return Err(format!("{path} of {issuer} was answered with {status}").into());
     }
     let metadata: Value = serde_json::from_slice(&answer.body)?;
     let place =
         |name: &str| Some(metadata["mtls_endpoint_aliases"][name].as_str().or(metadata[name].as_str())?.to_owned());
     let missing = |name: &str| format!("the metadata of {issuer} has no {name}");
+    // A slash at the end is part of the name, and none of where the metadata is.
+    let own = metadata["issuer"].as_str().ok_or_else(|| missing("issuer"))?;
+    if own.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        return Err(format!("{issuer} says that it is {own}").into());
+    }
     let [backchannel, token] =
         ["backchannel_authentication_endpoint", "token_endpoint"].map(|name| place(name).ok_or_else(|| missing(name)));
-    Ok(Places { issuer: issuer.to_owned(), backchannel: backchannel?, token: token? })
+    Ok(Places { issuer: own.to_owned(), backchannel: backchannel?, token: token? })
 }
 
 /// `None`: it ended, or it is not ready for too long.
@@ -237,16 +249,22 @@ async fn ready((internal, server): (&Way, &mut Process), begun: Stopwatch) -> To
     Ok(None)
 }
 
-async fn open(acceptor: Option<TlsAcceptor>, says: fn(&str, &[u8]) -> (u16, bytes::Bytes)) -> Told<u16> {
+async fn open(acceptor: Option<TlsAcceptor>, says: Says) -> Told<u16> {
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = tcp.local_addr()?.port();
     tokio::spawn(answering::serve(tcp, acceptor, says));
     Ok(port)
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> Told<u16> {
-    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// So many ports that were free a moment ago.
+fn free_ports<const MANY: usize>() -> Told<[u16; MANY]> {
+    // All are held until the last is found, so that none comes twice.
+    let held = [(); MANY].map(|()| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let mut ports = [0; MANY];
+    for (port, tcp) in ports.iter_mut().zip(held) {
+        *port = tcp?.local_addr()?.port();
+    }
+    Ok(ports)
 }
 
 /// The clients' public keys in the folder `certs`.

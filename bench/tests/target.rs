@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use countersign::cli::certs;
 use countersign::clock;
+use rustix::thread::{CpuSet, sched_getaffinity};
 use serde_json::Value;
 use tempfile::TempDir;
 use toml::Table;
@@ -17,8 +18,21 @@ use toml::Table;
 struct Target {
     server: Child,
     issuer: String,
+    internal: u16,
     keys: PathBuf,
     _folder: TempDir,
+}
+
+impl Target {
+    /// A command for the shell that has `user` say yes to each `auth_req_id` that it reads.
+    fn approves(&self, user: &str) -> String {
+        let Self { internal, keys, .. } = self;
+        let keys = keys.display();
+        let tls = format!("--cacert {keys}/ca.pem --cert {keys}/bank.pem --key {keys}/bank.key");
+        let body = format!(r#"{{\"auth_req_id\": \"$id\", \"decision\": \"approve\", \"sub\": \"{user}\"}}"#);
+        let post = format!("curl -sSf {tls} --json \"{body}\" https://localhost:{internal}/decision");
+        format!("while read -r id; do {post} || exit 1; done")
+    }
 }
 
 impl Drop for Target {
@@ -36,8 +50,10 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|tcp| tcp.local_addr()).expect("a port").port()
+/// Two ports that are free now.
+fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    held.map(|tcp| tcp.local_addr().expect("bound").port())
 }
 
 /// The clients that `bench clients` prints, as docs/performance.md says to register them.
@@ -57,7 +73,7 @@ fn start() -> Target {
     let folder = tempfile::tempdir().expect("a folder");
     let keys = folder.path().join("certs");
     certs::dev(&keys, "localhost", &clock::System).expect("certificates");
-    let (public, internal) = (free_port(), free_port());
+    let [public, internal] = free_ports();
     let config = [("{public}", public), ("{internal}", internal), ("{bank}", 1)]
         .iter()
         .fold(include_str!("../src/server.toml").to_owned(), |text, (name, port)| {
@@ -69,10 +85,12 @@ fn start() -> Target {
     let file = folder.path().join("server.toml");
     fs::write(&file, settings.to_string()).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
-    command.arg("server").arg("--config").arg(&file).args(["--core", "0", "--bank-within"]);
+    let ours = sched_getaffinity(None).expect("Linux says");
+    let core = (0..CpuSet::MAX_CPU).find(|core| ours.is_set(*core)).expect("one at least");
+    command.arg("server").arg("--config").arg(&file).args(["--core", &core.to_string(), "--bank-within"]);
     let server = command.stdin(Stdio::null()).spawn().expect("it starts");
     let issuer = format!("https://localhost:{public}");
-    let mut target = Target { server, issuer, keys, _folder: folder };
+    let mut target = Target { server, issuer, internal, keys, _folder: folder };
     while TcpStream::connect((Ipv4Addr::LOCALHOST, public)).is_err() {
         assert!(target.server.try_wait().expect("a child").is_none(), "it ended");
         sleep(Duration::from_millis(10));
@@ -94,6 +112,16 @@ fn a_server_that_runs_is_loaded_as_each_of_its_clients() {
     let kinds = ["es256", "ps256", "mtls", "dpop"];
     assert_eq!(names, kinds.map(|kind| [format!("bc-authorize-{kind}"), format!("poll-{kind}")]).concat());
     assert!(rows.iter().all(|row| row["share"].as_f64().is_some_and(|share| share > 0.0)), "{rows:?}");
+
+    let ran = load(&["--as", "es256", "--hint", "alice", "--approve", &target.approves("alice")]);
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert!(text(&ran.stdout).contains("\"issue-es256\""), "{}", text(&ran.stdout));
+
+    let elsewhere = target.issuer.replace("localhost", "127.0.0.1");
+    let ran = bench(&["--target", &elsewhere, "--keys", keys]);
+    assert_eq!(ran.status.code(), Some(1));
+    let says = format!("{elsewhere} says that it is {}", target.issuer);
+    assert!(text(&ran.stderr).contains(&says), "{}", text(&ran.stderr));
 
     for (more, says) in [
         (&["--as", "es256", "--approve", "exit 3"][..], "exit status: 3"),
