@@ -37,7 +37,7 @@ const LINES: usize = 16_384;
 const TOGETHER: usize = 4_096;
 
 /// How long what writes lines rests between two times.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(10);
 
 /// The spans that are told to a collector are ours, and those of no library.
 const OURS: &str = "countersign";

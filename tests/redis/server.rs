@@ -118,8 +118,8 @@ pub(crate) async fn admin(port: u16) -> redis::aio::MultiplexedConnection {
     client.get_multiplexed_async_connection_with_config(&config).await.expect("it runs")
 }
 
-/// A port that is free and stays so until somebody listens there, each once in a process. It is none of those that Linux hands out by itself, of which
-/// the end of any connection may be given one at any moment.
+/// A port that is free, each once in a process. It is none of those that Linux hands out by itself, unless told otherwise, of which the end of any
+/// connection may be given one before somebody listens there.
 pub(crate) fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     const PORTS: std::ops::Range<u16> = 20_000..32_768;
