@@ -127,7 +127,7 @@ impl Course {
         let spent = spent.zip(self.spent()?).map(|(before, after)| after.since(&before));
         let trips = trips.zip(self.trips().await?).map(|(before, after)| after - before);
         if spent.is_some_and(|spent| spent.is_zero()) {
-            return Err("the server answered, and had nothing of a core, as this system counts".into());
+            return Err("the server answered, and its process had nothing of a core: is it the one (--pid)?".into());
         }
         let mut took = std::mem::take(&mut load.took);
         took.sort_unstable();

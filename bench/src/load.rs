@@ -46,7 +46,8 @@ impl Way {
         // An address of IPv6 has brackets in a URL alone.
         let host = named.trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().ok_or("the URL names no port")?;
-        let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
+        let looked_up = tokio::net::lookup_host((host.as_str(), port)).await;
+        let mut addresses: Vec<SocketAddr> = looked_up.map_err(|error| format!("{host}: {error}"))?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
         let address = addresses.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;
         // RFC 9110 §7.2: with the port, unless it is that of the scheme.
@@ -61,11 +62,11 @@ impl Way {
 
     /// A new connection.
     pub(crate) async fn lane(&self) -> Told<Lane> {
-        let connected = TcpStream::connect(self.address).await;
-        let tcp = connected.map_err(|error| format!("{} at {}: {error}", self.authority, self.address))?;
+        let told = |error| format!("{} at {}: {error}", self.authority, self.address);
+        let tcp = TcpStream::connect(self.address).await.map_err(told)?;
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from(self.host.clone())?;
-        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await?;
+        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(told)?;
         let (sender, connection) = handshake(TokioIo::new(tls)).await?;
         tokio::spawn(connection);
         Ok(Lane { sender, way: self.clone() })

@@ -20,7 +20,7 @@ mod tls;
 mod workload;
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ type Told<T> = Result<T, Box<dyn Error + Send + Sync>>;
 ///
 /// Without arguments it starts countersign on one core and loads it from another, several times over. docs/performance.md says what the figures mean.
 ///
-/// Exit codes: 0 done, whatever the figures; 1 it failed, or a call was answered wrongly; 2 the command line is wrong.
+/// Exit codes: 0 done, whatever the figures; 1 it failed, a call was answered wrongly, or there is nothing of a name that was given; 2 the command line cannot be read.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -49,7 +49,7 @@ struct Cli {
     /// Draw the shares into this file, too
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Less of everything, once: to see that it works. The figures are rough
+    /// Less of everything, once: to see that it works. The figures are rough. With --target, only the bounds take less
     #[arg(long)]
     quick: bool,
     /// The workload of this name alone, or those that have this in their names; as often as you like
@@ -58,7 +58,7 @@ struct Cli {
     /// Leave out the workload of this name, or those that have this in their names; as often as you like
     #[arg(long, value_name = "WORD")]
     without: Vec<String>,
-    /// How often everything is measured; what is shown is what had the median share
+    /// How often everything is measured; what is shown is what had the median share [default: 3]
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u8).range(1..=50))]
     repeats: Option<u8>,
     #[command(flatten)]
@@ -95,7 +95,9 @@ fn main() -> ExitCode {
     match &cli.command {
         Some(Command::Server(options)) => server::run(options),
         Some(Command::Echo { certs, core }) => answering::run_echo(certs, *core),
-        Some(Command::Clients { keys }) => done(target::clients(keys).map(|text| println!("{text}"))),
+        Some(Command::Clients { keys }) => {
+            done(target::clients(keys).and_then(|text| Ok(writeln!(io::stdout(), "{text}")?)))
+        }
         None => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             done(runtime.block_on(async {
@@ -129,9 +131,9 @@ async fn measure(cli: &Cli) -> Told<()> {
     }
     // What cannot be drawn is known before it takes minutes to find what to draw.
     let named = |path: &Path, error: io::Error| format!("--plot {}: {error}", path.display());
-    let opened = |path| File::options().write(true).create(true).truncate(false).open(path);
-    let plot = cli.plot.as_ref().map(|path| opened(path).map(|file| (path, file)).map_err(|error| named(path, error)));
-    let plot = plot.transpose()?;
+    if let Some(path) = &cli.plot {
+        can_be_written(path).map_err(|error| named(path, error))?;
+    }
     // Where a terminal shows it, the line is written over by the next.
     let over = io::stderr().is_terminal();
     let say = |what: &str| if over { eprint!("\r\x1b[K{what}") } else { eprintln!("{what}") };
@@ -146,6 +148,10 @@ async fn measure(cli: &Cli) -> Told<()> {
     }
     let Found { bounds, rows } = found?;
     let described = cores::described();
+    if let Some(path) = &cli.plot {
+        fs::write(path, plot::svg(&rows, &described)).map_err(|error| named(path, error))?;
+        eprintln!("{} has the picture", path.display());
+    }
     let mut out = io::stdout().lock();
     if cli.json {
         for row in &rows {
@@ -157,10 +163,12 @@ async fn measure(cli: &Cli) -> Told<()> {
             writeln!(out, "\nThat was --quick: rough, and good for seeing that everything works.")?;
         }
     }
-    if let Some((path, mut file)) = plot {
-        let picture = plot::svg(&rows, &described);
-        file.set_len(0).and_then(|()| file.write_all(picture.as_bytes())).map_err(|error| named(path, error))?;
-        eprintln!("{} has the picture", path.display());
-    }
     Ok(())
+}
+
+/// Whether a file can be. What was there stays as it is, and where nothing was there is nothing.
+fn can_be_written(path: &Path) -> io::Result<()> {
+    let is_there = path.try_exists()?;
+    File::options().write(true).create(true).truncate(false).open(path)?;
+    if is_there { Ok(()) } else { fs::remove_file(path) }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// Who vouches for the certificate of the issuer: a file of authorities [default: ca.pem of --keys]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// Load it as these clients alone
+    /// Load it as these clients alone: --as es256,mtls
     #[arg(long = "as", value_name = "CLIENT", value_enum, value_delimiter = ',')]
     kinds: Vec<Kind>,
     /// Requests of each client, and a tenth more to warm up
@@ -53,7 +53,7 @@ pub(crate) async fn run(issuer: &str, (options, size): (&Options, Size), say: &d
     let cores = Cores::choose()?;
     crate::cores::pin(cores.load)?;
     if let Some(pid) = options.pid {
-        Had::by(pid).map_err(|error| format!("--pid {pid}: {error}"))?;
+        Had::by(pid).map_err(|error| format!("--pid {pid}: there is no such process ({error})"))?;
     }
     let trust = options.trust.clone().unwrap_or_else(|| keys.join("ca.pem"));
     let client = Arc::new(tls::client_of(keys, "till", tls::authorities(&trust)?)?);

@@ -68,3 +68,16 @@ fn what_is_left_out_is_not_measured_and_nothing_is_not_enough() {
     let ran = bench(&["--only", "idle", "--without", "idle"]);
     assert!(!ran.status.success() && text(&ran.stderr).contains("nothing is left to measure"));
 }
+
+#[test]
+fn a_picture_stays_until_there_is_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (there, new) = (folder.path().join("there.svg"), folder.path().join("new.svg"));
+    std::fs::write(&there, "a picture").expect("written");
+    for path in [&there, &new] {
+        let ran = bench(&["--only", "nothing-of-the-kind", "--plot", path.to_str().expect("UTF-8")]);
+        assert_eq!(ran.status.code(), Some(1));
+    }
+    assert_eq!(std::fs::read_to_string(&there).expect("it is there"), "a picture");
+    assert!(!new.exists());
+}

@@ -126,7 +126,7 @@ fn a_server_that_runs_is_loaded_as_each_of_its_clients() {
     for (more, says) in [
         (&["--as", "es256", "--approve", "exit 3"][..], "exit status: 3"),
         (&["--as", "es256", "--approve", "cat > /dev/null"], "/token was answered with 400"),
-        (&["--pid", "0"], "--pid 0"),
+        (&["--pid", "0"], "--pid 0: there is no such process"),
         (&["--trust", "/dev/null"], "/dev/null has no certificate"),
     ] {
         let ran = load(more);
@@ -148,4 +148,16 @@ fn what_is_said_of_a_target_has_to_fit() {
         assert_eq!(ran.status.code(), Some(code), "{arguments:?}");
         assert!(text(&ran.stderr).contains(says), "{arguments:?}: {}", text(&ran.stderr));
     }
+}
+
+#[test]
+fn what_cannot_be_printed_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("certs");
+    certs::dev(&keys, "localhost", &clock::System).expect("certificates");
+    let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let ran = command.args(["clients", "--keys"]).arg(&keys).stdout(full).output().expect("it is built");
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stderr).starts_with("bench: "), "{}", text(&ran.stderr));
 }
