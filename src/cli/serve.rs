@@ -21,8 +21,8 @@ use crate::http::serve::{self, Counted, Listener};
 use crate::http::tls::Gaze;
 use crate::secret::{self, uuid};
 use crate::store::backend::Trouble;
-use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{self, LAST_LINES, Outlet};
 
 /// As signal(7) numbers it.
 const SIGXFSZ: i32 = 25;
@@ -49,14 +49,14 @@ pub fn serve(path: &Path, config: Config) -> ExitCode {
 fn start(path: &Path, config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let telemetry = telemetry::install(config.log, config.collector.as_ref(), &uuid(&secret::System))?;
-    let served = runtime.block_on(listen(path, config, telemetry.metrics.clone()));
+    let served = runtime.block_on(listen(path, config, (telemetry.metrics.clone(), telemetry.log.clone())));
     telemetry.end();
     // What was begun is finished; a name look-up that hangs is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(served?)
 }
 
-async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Result<()> {
+async fn listen(path: &Path, config: Config, (metrics, log): (Arc<Metrics>, Option<Outlet>)) -> io::Result<()> {
     let bind = async |key: &str, address| {
         let named = |error: io::Error| {
             let taken = "; another process listens there, perhaps another countersign: end that one, or change this";
@@ -82,6 +82,9 @@ async fn listen(path: &Path, config: Config, metrics: Arc<Metrics>) -> io::Resul
         stop.send_replace(true);
         // A second signal is impatience.
         tokio::select! { _ = term.recv() => {} _ = interrupt.recv() => {} }
+        if let Some(log) = log {
+            log.flush(LAST_LINES);
+        }
         std::process::exit(1);
     });
     let wanted = 2 * config.limits.connections as u64 + 64;

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -129,6 +129,7 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
             }
         };
         let door = Door {
+            permit,
             balancers: balancers.clone(),
             crowd: crowd.clone(),
             acceptor: TlsAcceptor::from(tls.value()),
@@ -155,7 +156,7 @@ pub async fn behind(balancers: &Balancers, listener: Listener, shutdown: watch::
                     tracing::debug!("the handshake took too long");
                 }
             }
-            drop((permit, open));
+            drop(open);
         });
     }
     drop(tcp);
@@ -179,6 +180,7 @@ struct Drain {
 
 /// What a connection has to come through, in time, before a byte of HTTP is read.
 struct Door {
+    permit: OwnedSemaphorePermit,
     balancers: Balancers,
     crowd: Arc<Crowd>,
     acceptor: TlsAcceptor,
@@ -191,7 +193,7 @@ struct Guest {
     stream: TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>,
     address: Address,
     shown: Shown,
-    place: Place,
+    place: Arc<(OwnedSemaphorePermit, Place)>,
 }
 
 impl Door {
@@ -204,12 +206,13 @@ impl Door {
         stream.set_write_timeout(Some(self.limits.body));
         let stream = self.acceptor.accept(Box::pin(stream)).await.map_err(Refused::Tls)?;
         let shown = Shown::of(self.gaze, stream.get_ref().1.peer_certificates());
-        Ok(Guest { stream, address: Address(address), shown, place })
+        Ok(Guest { stream, address: Address(address), shown, place: Arc::new((self.permit, place)) })
     }
 }
 
 /// Serves one connection, for as long as it keeps to the deadlines. The peer's certificate and whose connection it is travel with each request.
-/// A request that was begun is carried out, whether or not the caller waits for it: a person who has been asked has been asked.
+/// A request that was begun is carried out, whether or not the caller waits for it: a person who has been asked has been asked. Until then it has the
+/// connection's place: whoever hangs up has no more at once than whoever waits.
 /// Once there is word to stop, the connection ends with the next answer, which says so.
 async fn connection(guest: Guest, (router, limits): (Router, Limits), drain: Drain) {
     let Guest { stream, address, shown, place } = guest;
@@ -221,7 +224,13 @@ async fn connection(guest: Guest, (router, limits): (Router, Limits), drain: Dra
         }
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(BodyDeadline(limits.body));
-        let answering = Finished::new(router.clone().oneshot(request.map(Body::new)), begun.clone());
+        let (answering, place) = (router.clone().oneshot(request.map(Body::new)), place.clone());
+        let placed = async move {
+            let answer = answering.await;
+            drop(place);
+            answer
+        };
+        let answering = Finished::new(placed, begun.clone());
         let shutdown = shutdown.clone();
         async move {
             let mut response = answering.await?;
@@ -240,7 +249,6 @@ async fn connection(guest: Guest, (router, limits): (Router, Limits), drain: Dra
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!(%error, "the connection broke off");
     }
-    drop(place);
 }
 
 /// How many connections each address has.

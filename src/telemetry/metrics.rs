@@ -272,11 +272,13 @@ impl Metrics {
         self.meter.f64_observable_gauge(name).with_unit(unit).with_description(says).with_callback(seen).build();
     }
 
-    /// Log lines that nobody took are lost, and counted by `lost`.
+    /// Log lines that nobody took, or that could not be written, are lost, and counted by `lost`.
     pub(super) fn count_lines(&self, lost: impl Fn() -> usize + Send + Sync + 'static) {
         self.meter
             .u64_observable_counter("countersign.log.lost")
-            .with_description("Log lines that were lost, since nobody took them from standard error")
+            .with_description(
+                "Log lines that were lost, since nobody took them from standard error, or they could not be written",
+            )
             .with_callback(move |seen| seen.observe(lost() as u64, &[]))
             .build();
     }

@@ -6,19 +6,19 @@ pub mod context;
 mod exports;
 mod lines;
 pub mod metrics;
+mod outlet;
 
 use std::error::Error;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::thread;
 use std::time::Duration;
+use std::{panic, thread};
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{Dispatch, Level, Metadata};
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -26,18 +26,13 @@ use tracing_subscriber::registry;
 
 use crate::telemetry::collector::Collector;
 use crate::telemetry::metrics::Metrics;
+pub use crate::telemetry::outlet::Outlet;
 
 /// How long the last of it may take to leave when the server ends.
 const FAREWELL: Duration = Duration::from_secs(4);
 
-/// How many log lines may wait.
-const LINES: usize = 16_384;
-
-/// How many bytes leave at once, of lines that are no longer: what Linux puts into a pipe in one piece (PIPE_BUF).
-const TOGETHER: usize = 4_096;
-
-/// How long what writes lines rests between two times.
-const REST: Duration = Duration::from_millis(10);
+/// How long the last lines of the log may take to be written.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The spans that are told to a collector are ours, and those of no library.
 const OURS: &str = "countersign";
@@ -60,34 +55,13 @@ pub struct Log {
     pub level: LevelFilter,
 }
 
-/// Has a thread of its own write lines to `writer`, so that whoever does not read them holds up nobody; what does not fit into memory meanwhile is lost, and
-/// counted. Lines that wait together leave together, but no more than a pipe takes in one piece.
-fn unhurried(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    let writer = Unhurried(BufWriter::with_capacity(TOGETHER, writer));
-    NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(writer)
-}
-
-/// Rests after all that waited has been written: what is logged meanwhile then wakes nobody, and leaves together.
-struct Unhurried<W>(W);
-
-impl<W: Write> Write for Unhurried<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.0.flush();
-        thread::sleep(REST);
-        flushed
-    }
-}
-
 /// What is installed for this process, for as long as it is kept.
 pub struct Telemetry {
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
     spans: Option<SdkTracerProvider>,
-    log: Option<WorkerGuard>,
+    /// Where log lines go, if that is standard error.
+    pub log: Option<Outlet>,
     /// What calls the collector, apart from what carries out requests.
     runtime: Option<Runtime>,
 }
@@ -106,7 +80,9 @@ impl Telemetry {
         if leaving.is_ok() {
             left.recv_timeout(FAREWELL).ok();
         }
-        drop(log);
+        if let Some(log) = log {
+            log.flush(LAST_LINES);
+        }
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
@@ -181,64 +157,16 @@ pub fn install(
     collector: Option<&Collector>,
     instance: &str,
 ) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
-    let (writer, guard) = unhurried(io::stderr());
-    let lost = writer.error_counter();
+    let outlet = Outlet::to(io::stderr())?;
     let build = || Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
     let runtime = collector.is_some().then(build).transpose()?;
     let within = runtime.as_ref().map(Runtime::enter);
-    let (dispatch, telemetry) = prepare((log, writer), collector, instance)?;
+    let (dispatch, telemetry) = prepare((log, outlet.clone()), collector, instance)?;
     drop(within);
     tracing::dispatcher::set_global_default(dispatch)?;
-    telemetry.metrics.count_lines(move || lost.dropped_lines());
-    Ok(Telemetry { log: Some(guard), runtime, ..telemetry })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Receiver, Sender};
-
-    use super::*;
-
-    /// Says what is written, and takes it once it may.
-    struct Held(Sender<Vec<u8>>, Receiver<()>);
-
-    impl Write for Held {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
-            self.1.recv().map_err(io::Error::other)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn lines_that_wait_leave_together_and_whole() {
-        let ((says, said), (lets, let_go)) = (channel(), channel());
-        let (mut writer, guard) = unhurried(Held(says, let_go));
-        let line = |n: usize| format!("{n:0>99}\n").into_bytes();
-        writer.write_all(&line(0)).expect("it is taken");
-        assert_eq!(
-            said.recv_timeout(Duration::from_mins(1)).expect("it is written"),
-            line(0),
-            "the first waits for no other"
-        );
-        for n in 1..=60 {
-            writer.write_all(&line(n)).expect("it is taken");
-        }
-        for lines in [0..0, 1..41, 41..61] {
-            lets.send(()).expect("it waits");
-            if !lines.is_empty() {
-                assert_eq!(
-                    said.recv_timeout(Duration::from_mins(1)).expect("it is written"),
-                    lines.map(line).collect::<Vec<_>>().concat()
-                );
-            }
-        }
-        lets.send(()).expect("it waits");
-        drop(guard);
-        assert!(said.try_recv().is_err(), "that was all");
-    }
+    let counted = outlet.clone();
+    telemetry.metrics.count_lines(move || counted.lost());
+    // A panic is a line like others, without what was said: that may be anything. It waits for nobody either.
+    panic::set_hook(Box::new(|panic| tracing::error!(at = panic.location().map(display), "a panic")));
+    Ok(Telemetry { log: Some(outlet), runtime, ..telemetry })
 }

@@ -2,6 +2,7 @@
 //!
 //! A deadline is shown by setting it alone to a moment and all others to an hour: then the connection ends, or it does not.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use countersign::http::serve::Limits;
@@ -218,6 +219,18 @@ async fn a_drain_waits_for_what_was_begun_by_a_caller_that_has_hung_up() {
     asking.notify_one();
     in_time(bank.ended()).await;
     assert_eq!(bank.phone.prompts().len(), 1);
+}
+
+/// There is room for one. What was begun takes it, though nobody waits any more.
+#[tokio::test]
+async fn who_hangs_up_keeps_the_place_until_what_was_begun_is_finished() {
+    let bank = with(Limits { connections: 1, ..PATIENT }).await;
+    let asking = bank.phone.slow();
+    bank.tpp().hangs_up().await;
+    let mut next = pin!(is_served(&bank));
+    assert!(timeout(Duration::from_millis(300), &mut next).await.is_err(), "there is no room yet");
+    asking.notify_one();
+    next.await;
 }
 
 #[tokio::test]
