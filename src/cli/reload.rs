@@ -43,7 +43,8 @@ pub(super) async fn watch(path: PathBuf, (running, server): (Arc<Config>, Arc<Se
             Ok(None) => Ok((true, seen.clone())),
             Ok(Some(Ok(fresh))) => apply(&fresh, (&running, &server)).map(|whole| (whole, fresh.files)),
             Ok(Some(Err(faults))) => Err(unusable(&faults)),
-            Err(error) => Err(format!("the configuration could not be read: {error}; {STAYS}")),
+            // A panic, of which the log says where it was.
+            Err(_) => Err(format!("the configuration could not be read; {STAYS}")),
         };
         match outcome {
             Ok((whole, files)) => {

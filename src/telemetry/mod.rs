@@ -61,9 +61,18 @@ pub struct Telemetry {
     pub metrics: Arc<Metrics>,
     spans: Option<SdkTracerProvider>,
     /// Where log lines go, if that is standard error.
-    pub log: Option<Outlet>,
+    pub log: Option<LastLines>,
     /// What calls the collector, apart from what carries out requests.
     runtime: Option<Runtime>,
+}
+
+/// Has the last lines written when dropped, also where a panic is what ends it all.
+pub struct LastLines(pub Outlet);
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        self.0.flush(LAST_LINES);
+    }
 }
 
 impl Telemetry {
@@ -80,9 +89,7 @@ impl Telemetry {
         if leaving.is_ok() {
             left.recv_timeout(FAREWELL).ok();
         }
-        if let Some(log) = log {
-            log.flush(LAST_LINES);
-        }
+        drop(log);
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
@@ -168,5 +175,5 @@ pub fn install(
     telemetry.metrics.count_lines(move || counted.lost());
     // A panic is a line like others, without what was said: that may be anything. It waits for nobody either.
     panic::set_hook(Box::new(|panic| tracing::error!(at = panic.location().map(display), "a panic")));
-    Ok(Telemetry { log: Some(outlet), runtime, ..telemetry })
+    Ok(Telemetry { log: Some(LastLines(outlet)), runtime, ..telemetry })
 }

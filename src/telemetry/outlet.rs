@@ -1,8 +1,8 @@
 //! [`Outlet`]: log lines on their way out. A thread of its own writes them, so that whoever does not read them holds up nobody; what does not fit into memory
 //! meanwhile, or cannot be written, is lost and counted. Lines that wait leave together, but no more than a pipe takes in one piece.
 //!
-//! `tracing-appender` would do most of it: but it speaks on standard output, where records of what happened may go, does not count what cannot be written,
-//! and waits for it at the end.
+//! `tracing-appender` would do most of it: but where its queue is full at the end it speaks on standard output, where records of what happened may go, and
+//! waits for that; and it does not count what cannot be written.
 
 use std::io::{self, ErrorKind, Write};
 use std::iter::once;
@@ -46,7 +46,7 @@ impl Outlet {
     pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(LINES);
         let outlet = Self { queue, lost: Arc::default() };
-        let batch = Batch { out, bytes: Vec::with_capacity(TOGETHER), lines: 0, lost: outlet.lost.clone() };
+        let batch = Batch { out, bytes: Vec::with_capacity(TOGETHER), torn: false, lost: outlet.lost.clone() };
         Builder::new().name("log".into()).spawn(move || batch.write(&waiting))?;
         Ok(outlet)
     }
@@ -98,7 +98,8 @@ impl<'a> MakeWriter<'a> for Outlet {
 struct Batch<W> {
     out: W,
     bytes: Vec<u8>,
-    lines: usize,
+    /// Whether the last line that left did so in part.
+    torn: bool,
     lost: Arc<AtomicUsize>,
 }
 
@@ -112,7 +113,6 @@ impl<W: Write> Batch<W> {
                             self.leave();
                         }
                         self.bytes.extend(line);
-                        self.lines += 1;
                     }
                     Message::Flush(says) => {
                         self.leave();
@@ -126,26 +126,32 @@ impl<W: Write> Batch<W> {
     }
 
     fn leave(&mut self) {
-        if put(&mut self.out, &self.bytes).is_err() {
-            self.lost.fetch_add(self.lines, Ordering::Relaxed);
+        // What comes after half a line begins a line of its own.
+        if self.torn && !self.bytes.is_empty() && put(&mut self.out, b"\n") == 1 {
+            self.torn = false;
         }
+        let left = if self.torn { 0 } else { put(&mut self.out, &self.bytes) };
+        let ends = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').count() - 1;
+        self.lost.fetch_add(ends(&self.bytes[left..]), Ordering::Relaxed);
+        self.torn |= self.bytes[..left].last().is_some_and(|last| *last != b'\n');
         self.bytes.clear();
-        self.lines = 0;
     }
 }
 
-/// Writes all `bytes`. Where it would have to wait for whoever reads, it does: another process may have said that nobody waits there.
-fn put(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match out.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
+/// Writes `bytes`, and says how many: all, but where that is an error. Where it would have to wait for whoever reads, it does: another process may have said
+/// that nobody waits there.
+fn put(out: &mut impl Write, bytes: &[u8]) -> usize {
+    let mut left = 0;
+    while left < bytes.len() {
+        match out.write(&bytes[left..]) {
+            Ok(0) => break,
+            Ok(written) => left += written,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(REST),
-            Err(error) => return Err(error),
+            Err(_) => break,
         }
     }
-    Ok(())
+    left
 }
 
 #[cfg(test)]
@@ -229,6 +235,27 @@ mod tests {
         reader.takes(Ok(TOGETHER));
         outlet.flush(PATIENCE);
         assert_eq!(outlet.lost(), 0);
+    }
+
+    #[test]
+    fn after_half_a_line_comes_a_new_one() {
+        let (outlet, reader) = open();
+        let lines = lines(0..4);
+        log(&outlet, &lines[..1]);
+        reader.sees(&lines[..1]);
+        log(&outlet, &lines[1..3]);
+        reader.takes(Ok(TOGETHER));
+        reader.sees(&lines[1..3]);
+        reader.takes(Ok(140));
+        reader.sees(&[lines[2][40..].to_vec()]);
+        reader.takes(Err(ErrorKind::StorageFull.into()));
+        log(&outlet, &lines[3..]);
+        reader.sees(&[b"\n".to_vec()]);
+        reader.takes(Ok(TOGETHER));
+        reader.sees(&lines[3..]);
+        reader.takes(Ok(TOGETHER));
+        outlet.flush(PATIENCE);
+        assert_eq!(outlet.lost(), 1, "the one that was cut");
     }
 
     #[test]

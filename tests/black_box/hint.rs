@@ -4,6 +4,7 @@ use countersign::wire::bank::Identified;
 use serde_json::json;
 
 use crate::bank::Bank;
+use crate::raw::in_time;
 use crate::token::Draft;
 
 const TOKEN: &str = "xxxxxxxxxxxxxxxxxxxx";
@@ -164,7 +165,10 @@ async fn a_caller_that_hangs_up_stops_nothing() {
     let asking = bank.phone.slow();
     bank.tpp().hangs_up().await;
     asking.notify_one();
-    while bank.phone.prompts().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    in_time(async {
+        while bank.phone.prompts().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

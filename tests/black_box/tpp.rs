@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::jose::keyring::SigningKey;
+use futures_util::FutureExt as _;
 use reqwest::{Request, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -213,10 +214,14 @@ impl<'a> Tpp<'a> {
     /// Asks for authentication, and hangs up as soon as the bank is asked who is meant.
     pub(crate) async fn hangs_up(&self) {
         let asked = self.bank.phone.asked();
+        // Whoever asked before is not meant.
+        asked.notified().now_or_never();
         tokio::select! {
             heard = self.backchannel(|request| request) => panic!("it did not wait for the bank: {heard:?}"),
             () = asked.notified() => {}
         }
+        // The server has to hear of it.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 
     /// Asks for authentication, and gets an id.
