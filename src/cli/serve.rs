@@ -49,11 +49,8 @@ pub fn serve(path: &Path, config: Config) -> ExitCode {
 fn start(path: &Path, config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let telemetry = telemetry::install(config.log, config.collector.as_ref(), &uuid(&secret::System))?;
-    let served = runtime.block_on(listen(
-        path,
-        config,
-        (telemetry.metrics.clone(), telemetry.log.as_ref().map(|log| log.0.clone())),
-    ));
+    let told = (telemetry.metrics.clone(), telemetry.log.as_ref().map(|log| log.0.clone()));
+    let served = runtime.block_on(listen(path, config, told));
     telemetry.end();
     // What was begun is finished; a name look-up that hangs is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
